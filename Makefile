@@ -1,0 +1,57 @@
+# Each target makes what it needs: nothing has to be installed first but Python 3.11+ and make.
+.DEFAULT_GOAL := help
+.PHONY: help up test lint format regen bench docs env lock clean
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+RUN := .venv/.installed-run
+DEV := .venv/.installed-dev
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+up: $(RUN) ## the whole of gatechat on this machine: gateway, assistant and a demo API (ARGS="--help" for the flags)
+	@exec gatechat up $(ARGS)
+
+test: $(DEV) ## every test, against the real Envoy (ARGS="tests/cli -k port" for some)
+	@python -m pytest $(ARGS)
+
+lint: $(DEV) ## style, types and the contracts between the rooms
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+format: $(DEV) ## puts the style right
+	ruff check --fix .
+	ruff format .
+
+regen: $(DEV) ## writes the golden files anew; read the difference before you keep it
+	GATECHAT_REGEN=1 python -m pytest tests/gateway/translate
+	$(MAKE) docs
+
+bench: $(DEV) ## measures speed, side by side with a hand-written Envoy configuration
+	.ci/debian wrk
+	python -m bench
+
+docs: $(DEV) ## writes the pages of docs/ that are made from the code
+	python docs/generate.py
+
+env: ## .env for the containers: a fresh admin key and token, readable by you alone
+	@test -e .env && echo ".env is there already; delete it first for new keys" || container/make-env .env
+
+lock: $(DEV) ## writes the lock files anew from pyproject.toml (ARGS=--upgrade for newer versions)
+	.ci/lock $(ARGS)
+
+clean: ## removes what the other targets made; never your data or .env
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUN): requirements.lock pyproject.toml
+	@echo "Installing gatechat into .venv (about a minute, once)"
+	@.ci/venv requirements.lock
+	@touch $@
+
+$(DEV): requirements-dev.lock pyproject.toml
+	@echo "Installing gatechat and its tools into .venv (about a minute, once)"
+	@.ci/venv requirements-dev.lock
+	@touch $@ $(RUN)
