@@ -1,0 +1,405 @@
+--[[ Runs the plugins of a request inside Envoy.
+
+The contract of a plugin's Lua file
+-----------------------------------
+`plugins/NAME.lua` returns a table with any of these functions. `conf` is what `Plugin.compile` returned.
+
+    rewrite(conf, ctx)               before the consumer's plugins are merged; auth plugins set the consumer here
+    access(conf, ctx)                after it
+    header_filter(conf, ctx)         the response's headers, also those of answers made by ctx:respond and by Envoy
+    body_filter(conf, ctx, body)     returns the new body; the whole body is buffered first
+    prepare(conf)                    once per worker when the configuration is first used; may add fields to conf
+
+An error in any of them ends the request with a 500. Name in Python's `phases` exactly the functions that can do
+something with a configuration (`Plugin.phases_of(conf)`): an entry into the response costs time, a body_filter buffers.
+Modules: `require "gatechat.json"`, `"gatechat.regex"`, `"gatechat.expr"`, `"gatechat.ip"`, `"gatechat.consumers"`,
+`"gatechat.settings"` (`shm_path`).
+
+The request, in rewrite and access
+    ctx:method()                     "GET"
+    ctx:path()                       path and query as the client sent them (normalised by Envoy)
+    ctx:header(name)                 first value or nil; "host" works
+    ctx:set_header(name, value)      nil or "" removes; ctx:add_header(name, value); ctx:remove_header(name)
+    ctx:arg(name)                    first value of a query argument, decoded; true for "?a", nil when not there
+    ctx:args()                       table: name -> string | true | list of them
+    ctx:set_args(table | string)     replaces the query, for later plugins and for the upstream
+    ctx:upstream_path()              path and query that will be sent upstream
+    ctx:set_path(path)               sets it (with its query); ctx:path() and $uri keep the client's
+    ctx:set_method(name), ctx:set_host(name)
+    ctx:cookie(name)
+    ctx:respond(status, body, headers)
+                                     ends the request (does not return). body: string, or table sent as JSON + "\n";
+                                     headers: name -> string | list. _meta.error_response replaces the body from 400 on
+    ctx:set_response_header(name, value)
+                                     may be called early: it is put on the response when that comes. The plugin then
+                                     has "header_filter" in its phases, with or without such a function.
+In every phase
+    ctx:var(name)                    an nginx or APISIX variable, nil when unknown or not there (list: context.lua)
+    ctx:resolve("/x$uri/${arg_a ?? none}")
+                                     a template; unknown variables are empty; "\$" keeps a dollar
+    ctx.shared                       a table for the plugins of this request, from its first phase to its last
+    ctx.consumer                     {username=, group_id=, custom_id=, credential_id=} or nil
+    ctx.scope                        {route_id=, route_name=, service_id=, service_name=}, as far as there are any
+    ctx.conf_key                     a string naming the scope whose configuration runs: route and, after the merge, consumer
+    ctx:time()                       seconds since the epoch with milliseconds
+    ctx:log(level, text)             "info" | "warn" | "err"; never log keys, headers or bodies
+The response, in header_filter and body_filter
+    ctx:response_header(name), ctx:set_response_header(name, value), ctx:add_response_header(name, value),
+    ctx:remove_response_header(name), ctx:status(), ctx:set_status(number)
+    ctx:set_response_body(text)      replaces the body without looking at it
+    ctx.replied                      true when the answer was made by ctx:respond
+    Variables of the request (uri, arg_*, http_*, cookie_*, ...) are kept for the response only when they are asked for:
+    a configuration lists their names in the field `_vars` (Python: `plugin.variables(template)` finds them), and
+    everything under `_meta.filter` is kept by itself. ctx:header() and ctx:arg() do not work there.
+]]
+
+local json = require "gatechat.json"
+local expr = require "gatechat.expr"
+local context = require "gatechat.context"
+local consumers = require "gatechat.consumers"
+local plugins = require "gatechat.plugins"
+
+local pcall, type, pairs, ipairs, next, tostring, error = pcall, type, pairs, ipairs, next, tostring, error
+local setmetatable, getmetatable, sort = setmetatable, getmetatable, table.sort
+local setfenv = debug.setfenv
+
+local REPLY = context.REPLY
+local METADATA = "gatechat"
+
+-- Programs -----------------------------------------------------------------------------------------------------------
+
+-- Two generations: what was used since the last turn is kept, the rest goes. Bounded by 2 * CACHE_SIZE programs.
+local CACHE_SIZE = 4096
+local young, old, young_count = {}, {}, 0
+
+-- A step is {run = {rewrite=, access=, ...}, conf=, name=, priority=, filter=, error_response=, from_consumer=}.
+local function step_from(entry)
+  local code = plugins[entry.n]
+  if not code then error("no Lua for plugin " .. tostring(entry.n)) end
+  local conf = entry.c or {}
+  if code.prepare then code.prepare(conf) end
+  local run = {}
+  for _, phase in ipairs(entry.p) do run[phase] = code[phase] or false end
+  return {
+    run = run, conf = conf, name = entry.n, priority = entry.o, error_response = entry.e, auth = entry.a,
+    filter = entry.f and expr.compile(entry.f), filter_vars = entry.f and expr.variables(entry.f),
+    yields = entry.y, off = entry.off,
+  }
+end
+
+local function steps_from(entries)
+  local steps = {}
+  for i, entry in ipairs(entries or {}) do steps[i] = step_from(entry) end
+  return steps
+end
+
+local function by_priority(a, b)
+  if a.priority ~= b.priority then return a.priority > b.priority end
+  return a.name < b.name
+end
+
+local PHASES = { "rewrite", "access", "header_filter", "body_filter" }
+
+-- The lists that the phases walk, made once: phase -> steps that have a function for it.
+local function chain_from(steps)
+  local chain = { steps = steps, vars = nil, response = false }
+  local wanted = {}
+  for _, phase in ipairs(PHASES) do
+    local list = {}
+    for _, step in ipairs(steps) do
+      if step.run[phase] then list[#list + 1] = step end
+    end
+    chain[phase] = list[1] and list or nil
+  end
+  for _, step in ipairs(steps) do
+    if step.run.header_filter ~= nil or step.run.body_filter ~= nil then
+      chain.response = true
+      for _, name in ipairs(step.conf._vars or {}) do wanted[name] = true end
+      for _, name in ipairs(step.filter_vars or {}) do wanted[name] = true end
+    end
+  end
+  for name in pairs(wanted) do
+    chain.vars = chain.vars or {}
+    chain.vars[#chain.vars + 1] = name
+  end
+  return chain
+end
+
+local function program_from(source)
+  if source.d then
+    local candidates = {}
+    for i, candidate in ipairs(source.d) do
+      candidates[i] = {
+        route = candidate.k,
+        condition = candidate.w and expr.compile(candidate.w),
+        program = candidate.p and program_from(candidate.p),
+        scope = candidate.s,
+      }
+    end
+    return { candidates = candidates }
+  end
+  local scope = source.s or {}
+  return {
+    scope = scope,
+    key = scope.route_id or "",
+    globals = chain_from(steps_from(source.g)),
+    route = chain_from(steps_from(source.r)),
+    merged = setmetatable({}, { __mode = "k" }),
+  }
+end
+
+local function program_of(handle)
+  local filter_context = handle:filterContext()
+  local key = filter_context:get("k")
+  local program = young[key]
+  if program then return program end
+  program = old[key] or program_from(json.decode(filter_context:get("p")))
+  if young_count >= CACHE_SIZE then old, young, young_count = young, {}, 0 end
+  young[key] = program
+  young_count = young_count + 1
+  return program
+end
+
+-- Consumers ----------------------------------------------------------------------------------------------------------
+
+local overlays = setmetatable({}, { __mode = "k" })
+
+-- The plugins of a consumer over those of its group: name -> step, false when there are none.
+local function overlay_of(consumer)
+  local record = consumer.record
+  local overlay = overlays[record]
+  if overlay ~= nil then return overlay end
+  overlay = {}
+  local group = consumer.group_id and consumers.groups[consumer.group_id]
+  for _, entries in ipairs { group and group.plugins or {}, record.plugins or {} } do
+    for _, entry in ipairs(entries) do
+      if not entry.a then overlay[entry.n] = step_from(entry) end
+    end
+  end
+  overlay = next(overlay) and overlay or false
+  overlays[record] = overlay
+  return overlay
+end
+
+-- Source: APISIX's merge_consumer_route. The consumer's plugin replaces the route's of the same name; only one that
+-- the route did not have runs its rewrite, for the others that phase is over.
+local function merge(program, overlay)
+  local merged = program.merged[overlay]
+  if merged then return merged end
+  local steps, has, late = {}, {}, {}
+  for _, step in ipairs(program.route.steps) do
+    has[step.name] = true
+    local other = overlay[step.name]
+    if not other then
+      steps[#steps + 1] = step
+    elseif not other.off then
+      steps[#steps + 1] = other
+    end
+  end
+  for name, step in pairs(overlay) do
+    if not has[name] and not step.off then
+      steps[#steps + 1] = step
+      if step.run.rewrite then late[#late + 1] = step end
+    end
+  end
+  sort(steps, by_priority)
+  sort(late, by_priority)
+  merged = { chain = chain_from(steps), late = late[1] and late or nil }
+  program.merged[overlay] = merged
+  return merged
+end
+
+-- Running ------------------------------------------------------------------------------------------------------------
+
+local function wants(step, ctx)
+  local memo = ctx.filtered
+  if not memo then
+    memo = {}
+    ctx.filtered = memo
+  end
+  local answer = memo[step]
+  if answer == nil then
+    answer = step.filter(ctx)
+    memo[step] = answer
+  end
+  return answer
+end
+
+local function run(list, phase, ctx)
+  for i = 1, #list do
+    local step = list[i]
+    if not step.filter or wants(step, ctx) then
+      ctx.step = step
+      step.run[phase](step.conf, ctx)
+    end
+  end
+end
+
+local function keep_variables(chain, ctx)
+  if not chain.vars then return end
+  local kept = ctx.kept or {}
+  for _, name in ipairs(chain.vars) do
+    if kept[name] == nil then
+      local value = ctx:var(name)
+      kept[name] = value == nil and false or value
+    end
+  end
+  ctx.kept = kept
+end
+
+-- globals' rewrite, route's rewrite, the consumer's, globals' access, route's access (source: http_access_phase).
+local function run_request(program, ctx)
+  local globals, chain = program.globals, program.route
+  ctx.globals = globals
+  if globals.vars then keep_variables(globals, ctx) end
+  if globals.rewrite then run(globals.rewrite, "rewrite", ctx) end
+  ctx.chain = chain
+  if chain.vars then keep_variables(chain, ctx) end
+  if chain.rewrite then run(chain.rewrite, "rewrite", ctx) end
+  local consumer = ctx.consumer
+  if consumer then
+    if consumer.group_id and not consumers.groups[consumer.group_id] then
+      ctx:log("err", "consumer group " .. consumer.group_id .. " is not there")
+      ctx:respond(503)
+    end
+    local overlay = overlay_of(consumer)
+    if overlay then
+      local merged = merge(program, overlay)
+      chain = merged.chain
+      ctx.chain = chain
+      ctx.conf_key = ctx.conf_key .. "&" .. consumer.username
+      if chain.vars then keep_variables(chain, ctx) end
+      if merged.late then run(merged.late, "rewrite", ctx) end
+    end
+  end
+  if globals.access then run(globals.access, "access", ctx) end
+  if chain.access then run(chain.access, "access", ctx) end
+end
+
+local ids = 0
+local living = setmetatable({}, { __mode = "v" })
+
+-- The response finds the request's context by a number in the stream's metadata. The context lives as long as the
+-- request's handle, whose environment it is; Envoy drops the handle with the stream, so a dead stream leaves nothing.
+local function carry(handle, ctx)
+  ids = ids + 1
+  living[ids] = ctx
+  setfenv(handle, { ctx })
+  handle:streamInfo():dynamicMetadata():set(METADATA, "k", ids)
+end
+
+local function carried(handle)
+  local metadata = handle:streamInfo():dynamicMetadata():get(METADATA)
+  local id = metadata and metadata.k
+  local ctx = id and living[id]
+  if ctx then living[id] = nil end
+  return ctx
+end
+
+local function choose(candidates, ctx)
+  for i = 1, #candidates do
+    local candidate = candidates[i]
+    ctx.scope = candidate.scope or candidate.program and candidate.program.scope or {}
+    if not candidate.condition or candidate.condition(ctx) then return candidate end
+  end
+end
+
+local function handle_request(handle, ctx)
+  local program = program_of(handle)
+  if program.candidates then
+    local candidate = choose(program.candidates, ctx)
+    if not candidate then ctx:respond(404, { error_msg = "404 Route Not Found" }) end
+    handle:headers():replace("x-gatechat-route", candidate.route)
+    handle:clearRouteCache()
+    program = candidate.program
+    if not program then return end
+  end
+  ctx.scope = program.scope
+  ctx.conf_key = program.key
+  run_request(program, ctx)
+end
+
+local function needs_response(ctx)
+  local globals, chain = ctx.globals, ctx.chain
+  return globals and globals.response or chain and chain.response
+end
+
+local function reply_with(handle, status, headers, body)
+  headers[":status"] = tostring(status)
+  if body and not headers["content-type"] then headers["content-type"] = "text/plain; charset=utf-8" end
+  handle:respond(headers, body)
+end
+
+local FAILED = '{"error_msg":"500 Internal Server Error"}\n'
+
+function on_request(handle)
+  local ctx = context.new(handle)
+  local ok, problem = pcall(handle_request, handle, ctx)
+  if ok then
+    if needs_response(ctx) then
+      ctx:release()
+      carry(handle, ctx)
+    end
+    return
+  end
+  if problem == REPLY then
+    local reply = ctx.reply
+    local step, body = ctx.step, reply.body
+    if reply.status >= 400 and step and step.error_response then body = step.error_response end
+    ctx.replied = true
+    if needs_response(ctx) then
+      ctx:release()
+      carry(handle, ctx)
+    end
+    local headers = reply.headers
+    for name, value in pairs(ctx.early or headers) do headers[name] = value end
+    ctx.early = nil
+    reply_with(handle, reply.status, headers, body)
+  else
+    ctx:log("err", "plugin " .. (ctx.step and ctx.step.name or "?") .. " failed: " .. tostring(problem))
+    reply_with(handle, 500, {}, FAILED)
+  end
+end
+
+local function handle_response(handle, ctx)
+  ctx:respond_with(handle)
+  if ctx.early then
+    for name, value in pairs(ctx.early) do ctx:set_response_header(name, value) end
+    ctx.early = nil
+  end
+  local globals, chain = ctx.globals, ctx.chain
+  if globals.header_filter then run(globals.header_filter, "header_filter", ctx) end
+  if chain and chain.header_filter then run(chain.header_filter, "header_filter", ctx) end
+  local filtered = globals.body_filter or chain and chain.body_filter
+  if not filtered and not ctx.new_body then return end
+  local buffer = handle:body(true)
+  ctx:respond_with(handle)
+  local before = ctx.new_body or buffer:getBytes(0, buffer:length())
+  local body = before
+  for _, list in ipairs { globals.body_filter or {}, chain and chain.body_filter or {} } do
+    for _, step in ipairs(list) do
+      if not step.filter or wants(step, ctx) then
+        ctx.step = step
+        body = step.run.body_filter(step.conf, ctx, body) or body
+      end
+    end
+  end
+  if ctx.new_body or body ~= before then buffer:setBytes(body) end
+end
+
+function on_response(handle)
+  local found, ctx = pcall(carried, handle)
+  if found and not ctx then return end
+  local ok, problem = false, ctx
+  if found then ok, problem = pcall(handle_response, handle, ctx) end
+  if ok then return end
+  local step = found and ctx.step
+  handle:logErr("gatechat: plugin " .. (step and step.name or "?") .. " failed: " .. tostring(problem))
+  local headers = handle:headers()
+  headers:replace(":status", "500")
+  headers:replace("content-type", "text/plain; charset=utf-8")
+  headers:remove("content-encoding")
+  handle:body(true):setBytes(FAILED)
+end
+
+return { on_request = on_request, on_response = on_response }
