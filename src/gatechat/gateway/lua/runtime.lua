@@ -59,8 +59,8 @@ local context = require "gatechat.context"
 local consumers = require "gatechat.consumers"
 local plugins = require "gatechat.plugins"
 
-local pcall, type, pairs, ipairs, next, tostring, error = pcall, type, pairs, ipairs, next, tostring, error
-local setmetatable, getmetatable, sort = setmetatable, getmetatable, table.sort
+local pcall, pairs, ipairs, next, tostring, error = pcall, pairs, ipairs, next, tostring, error
+local setmetatable, sort = setmetatable, table.sort
 local setfenv = debug.setfenv
 
 local REPLY = context.REPLY
@@ -332,7 +332,7 @@ end
 
 local FAILED = '{"error_msg":"500 Internal Server Error"}\n'
 
-function on_request(handle)
+local function on_request(handle)
   local ctx = context.new(handle)
   local ok, problem = pcall(handle_request, handle, ctx)
   if ok then
@@ -387,7 +387,7 @@ local function handle_response(handle, ctx)
   if ctx.new_body or body ~= before then buffer:setBytes(body) end
 end
 
-function on_response(handle)
+local function on_response(handle)
   local found, ctx = pcall(carried, handle)
   if found and not ctx then return end
   local ok, problem = false, ctx

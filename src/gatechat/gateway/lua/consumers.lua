@@ -1,0 +1,38 @@
+--[[ The consumers, their groups, and whose each key is. ]]
+
+local data = require "gatechat.data"
+
+local consumers, groups, keys = data.consumers, data.groups, data.keys
+local made = {}
+
+local function consumer_of(name, credential_id)
+  local record = consumers[name]
+  return record and {
+    username = record.username, group_id = record.group_id, custom_id = record.custom_id,
+    credential_id = credential_id, record = record,
+  }
+end
+
+-- The consumer that has `key` for the auth plugin; nil and why when there is none.
+local function find(plugin, key)
+  local of_plugin = keys[plugin]
+  if not of_plugin then return nil, "Missing related consumer" end
+  local owner = of_plugin[key]
+  if not owner then return nil end
+  local consumer = made[owner]
+  if not consumer then
+    consumer = consumer_of(owner[1], owner[2])
+    made[owner] = consumer
+  end
+  return consumer
+end
+
+-- From here on the request is the consumer's; what the client sent under these names is gone.
+local function attach(ctx, consumer)
+  ctx.consumer = consumer
+  ctx:set_header("x-consumer-username", consumer.username)
+  ctx:set_header("x-credential-identifier", consumer.credential_id)
+  ctx:set_header("x-consumer-custom-id", consumer.custom_id)
+end
+
+return { find = find, named = consumer_of, attach = attach, groups = groups }

@@ -1,0 +1,96 @@
+"""The Lua that Envoy is given: the runtime, the plugins and the consumers, in one text per source name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+from gatechat.gateway.model import JSON, State
+from gatechat.gateway.plugins.program import entries_of, responds
+from gatechat.gateway.plugins.registry import REGISTRY, lua_of
+
+_LIBRARY = ("json", "uri", "random", "ip", "regex", "expr", "context", "consumers", "runtime")
+
+
+def lua_sources(state: State, *, shm_path: str) -> Mapping[str, str]:
+    """The texts for the Lua filter's ``source_codes``.
+
+    "request" is for programs that end with the request, "both" for those with ``response``. ``shm_path`` is the file of
+    the counters that all workers share. A consumer's plugin that has something to do with the response makes
+    "request" come into the response too, because routes are not built anew when a consumer changes.
+    """
+    consumers = _consumers(state)
+    overlays = [*consumers["consumers"].values(), *consumers["groups"].values()]
+    late = any(responds(entry) for overlay in overlays for entry in overlay.get("plugins", ()))
+    common = "".join(
+        [
+            _module("settings", f"return require('gatechat.json').decode({_quote({'shm_path': shm_path})})"),
+            _module("data", f"return require('gatechat.json').decode({_quote(consumers)})"),
+            _code(),
+            "local runtime = require 'gatechat.runtime'\nenvoy_on_request = runtime.on_request\n",
+        ]
+    )
+    both = common + "envoy_on_response = runtime.on_response\n"
+    return {"request": both if late else common, "both": both}
+
+
+@cache
+def _code() -> str:
+    folder = files("gatechat.gateway") / "lua"
+    parts = [_module(name, (folder / f"{name}.lua").read_text()) for name in _LIBRARY]
+    texts = {plugin.name: lua_of(plugin) for plugin in REGISTRY.values()}
+    parts += [_module(f"plugins.{name}", text) for name, text in texts.items() if text is not None]
+    table = "".join(
+        f"  [{json.dumps(name)}] = require 'gatechat.plugins.{name}',\n" for name, text in texts.items() if text is not None
+    )
+    parts.append(_module("plugins", f"return {{\n{table}}}"))
+    return "".join(parts)
+
+
+def _module(name: str, text: str) -> str:
+    return f"package.preload['gatechat.{name}'] = function()\n{text}\nend\n"
+
+
+def _quote(value: JSON) -> str:
+    """A JSON text as a Lua long string, whose closing mark is one that the text has not."""
+    text = json.dumps(value, separators=(",", ":"), sort_keys=True)
+    level = 0
+    while f"]{'=' * level}]" in text + "]":
+        level += 1
+    return f"[{'=' * level}[{text}]{'=' * level}]"
+
+
+def _consumers(state: State) -> dict[str, dict[str, dict[str, JSON]]]:
+    """``{"consumers": name -> record, "groups": id -> record, "keys": plugin -> key -> [name, credential id]}``."""
+    consumers: dict[str, dict[str, JSON]] = {}
+    keys: dict[str, dict[str, JSON]] = {}
+    for name, resource in sorted(state.all("consumers").items()):
+        value = resource.value
+        record: dict[str, JSON] = {"username": value.get("username", name)}
+        if "group_id" in value:
+            record["group_id"] = str(value["group_id"])
+        if "custom_id" in value.get("labels", {}):
+            record["custom_id"] = value["labels"]["custom_id"]
+        if plugins := entries_of(value.get("plugins", {}), overlay=True):
+            record["plugins"] = plugins
+        consumers[name] = record
+        _add_keys(keys, value.get("plugins", {}), [name])
+    for path, resource in sorted(state.all("credentials").items()):
+        owner, _, credential = path.partition("/credentials/")
+        if owner in consumers:
+            _add_keys(keys, resource.value.get("plugins", {}), [owner, credential])
+    groups = {
+        id: {"plugins": entries_of(resource.value.get("plugins", {}), overlay=True)}
+        for id, resource in sorted(state.all("consumer_groups").items())
+    }
+    return {"consumers": consumers, "groups": groups, "keys": keys}
+
+
+def _add_keys(keys: dict[str, dict[str, JSON]], plugins: Mapping[str, JSON], owner: list[str]) -> None:
+    for name, conf in plugins.items():
+        field = REGISTRY[name].consumer_key
+        # An unresolved reference must not become a key that a client could send.
+        if field and isinstance(conf.get(field), str) and not conf[field].lower().startswith(("$env://", "$secret://")):
+            keys.setdefault(name, {})[conf[field]] = owner

@@ -1,0 +1,171 @@
+"""Programs: the plugins of a route in the form that lua/runtime.lua runs, as JSON text.
+
+``{"s": scope, "g": entries of the global rules, "r": entries of the route}``, entries by falling priority, or for a
+dispatcher ``{"d": [{"k": route key, "w": condition, "s": scope, "p": program}]}``. An entry is
+``{"n": name, "o": priority, "p": phases, "c": configuration, "f": _meta.filter, "e": error body, "a": is auth}``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gatechat.gateway.model import JSON
+from gatechat.gateway.plugin import Plugin
+from gatechat.gateway.plugins.registry import REGISTRY
+from gatechat.gateway.plugins.vars import compile_vars
+
+_RESPONSE_PHASES = {"header_filter", "body_filter"}
+
+
+@dataclass(frozen=True)
+class Program:
+    """``key`` and ``text`` are the "k" and "p" of the filter context; an empty text means that no Lua is needed.
+
+    ``response``: it must run under the source "both". ``sets_host``: a plugin chooses the Host sent upstream.
+    ``prometheus`` is that plugin's configuration, which is translated natively.
+    """
+
+    key: str
+    text: str
+    response: bool
+    sets_host: bool
+    prometheus: JSON | None
+    source: JSON = field(repr=False, compare=False, default=None)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One route of a dispatcher. ``condition`` is what vars.py makes; None always holds. ``program``: see build_program.
+
+    ``scope`` is needed where ``program`` is None and the condition reads ``uri_param_*`` or ``route_id``.
+    """
+
+    route_key: str
+    condition: JSON | None
+    program: Program | None
+    scope: Mapping[str, JSON] = field(default_factory=dict)
+
+
+def build_program(
+    *, globals_: Sequence[Mapping[str, JSON]], plugins: Mapping[str, JSON], scope: Mapping[str, JSON]
+) -> Program | None:
+    """The program of a route whose ``plugins`` are merged already (service < plugin_config < route).
+
+    ``scope``: route_id, route_name, service_id, service_name (strings), and ``uris``, the list of the route's patterns,
+    when one has parameters. A plugin in two global rules runs in neither (source: merge_global_rules of APISIX).
+    None when there is nothing to run.
+    """
+    global_plugins = _once(globals_)
+    for name in plugins:
+        if name in global_plugins and REGISTRY[name].prefer_route and not _disabled(plugins[name]):
+            del global_plugins[name]
+    source = {"s": dict(scope), "g": entries_of(global_plugins), "r": entries_of(plugins)}
+    prometheus = _active(plugins, "prometheus") or _active(global_plugins, "prometheus")
+    if not source["g"] and not source["r"] and prometheus is None:
+        return None
+    return _program(
+        source if source["g"] or source["r"] else None,
+        response=any(responds(entry) for entry in [*source["g"], *source["r"]]),
+        sets_host=any(
+            REGISTRY[name].sets_host(conf)
+            for name, conf in [*global_plugins.items(), *plugins.items()]
+            if not _disabled(conf)
+        ),
+        prometheus=prometheus,
+    )
+
+
+def build_dispatcher(candidates: Sequence[Candidate]) -> Program:
+    """A program that runs the first candidate whose condition holds; when none does, the answer is APISIX's 404."""
+    source = []
+    for candidate in candidates:
+        item: dict[str, JSON] = {"k": candidate.route_key}
+        if candidate.condition is not None:
+            item["w"] = candidate.condition
+        if candidate.program is not None and candidate.program.text:
+            item["p"] = candidate.program.source
+        if candidate.scope:
+            item["s"] = dict(candidate.scope)
+        source.append(item)
+    programs = [candidate.program for candidate in candidates if candidate.program is not None]
+    return _program(
+        {"d": source},
+        response=any(program.response for program in programs),
+        sets_host=any(program.sets_host for program in programs),
+        prometheus=None,
+    )
+
+
+def entries_of(plugins: Mapping[str, JSON], *, overlay: bool = False) -> list[dict[str, Any]]:
+    """The entries of the plugins that run in Lua, in their order.
+
+    ``overlay``: they are a consumer's or group's, where a disabled plugin switches off the route's.
+    """
+    entries = []
+    for name, conf in plugins.items():
+        plugin = REGISTRY[name]
+        if _disabled(conf):
+            if overlay and plugin.phases:
+                entries.append({"n": name, "o": plugin.priority, "p": [], "off": True})
+        elif plugin.phases and not (overlay and plugin.auth):
+            entries.append(_entry(plugin, conf))
+    entries.sort(key=lambda entry: (-entry["o"], entry["n"]))
+    return entries
+
+
+def responds(entry: Mapping[str, Any]) -> bool:
+    """Whether the entry has something to do when the response comes."""
+    return not _RESPONSE_PHASES.isdisjoint(entry["p"])
+
+
+def _entry(plugin: Plugin, conf: Mapping[str, JSON]) -> dict[str, Any]:
+    meta = conf.get("_meta", {})
+    bare = {name: value for name, value in conf.items() if name != "_meta"}
+    entry: dict[str, Any] = {
+        "n": plugin.name,
+        "o": meta.get("priority", plugin.priority),
+        "p": list(plugin.phases_of(bare)),
+        "c": plugin.compile(bare),
+    }
+    if plugin.auth:
+        entry["a"] = True
+    if meta.get("filter"):
+        entry["f"] = compile_vars(meta["filter"])
+    if "error_response" in meta:
+        body = meta["error_response"]
+        entry["e"] = body if isinstance(body, str) else _dump(body) + "\n"
+    return entry
+
+
+def _program(source: JSON, *, response: bool, sets_host: bool, prometheus: JSON | None) -> Program:
+    text = _dump(source) if source is not None else ""
+    key = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+    return Program(key, text, response, sets_host, prometheus, source)
+
+
+def _dump(value: JSON) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+
+
+def _disabled(conf: JSON) -> bool:
+    return bool((conf.get("_meta") or {}).get("disable"))
+
+
+def _active(plugins: Mapping[str, JSON], name: str) -> JSON | None:
+    conf = plugins.get(name)
+    return None if conf is None or _disabled(conf) else conf
+
+
+def _once(rules: Sequence[Mapping[str, JSON]]) -> dict[str, JSON]:
+    found: dict[str, JSON] = {}
+    repeated = set()
+    for rule in rules:
+        for name, conf in rule.items():
+            if name in found:
+                repeated.add(name)
+            found[name] = conf
+    return {name: conf for name, conf in found.items() if name not in repeated}

@@ -1,0 +1,106 @@
+"""Conditions: expressions of lua-resty-expr (``vars``, ``_meta.filter``) into the form that lua/expr.lua runs.
+
+``["and" | "or" | "nand" | "nor", condition…]`` or ``[operator, variable, value]`` with a fourth ``true`` when negated.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from gatechat.gateway.model import JSON, Refused
+from gatechat.gateway.regex import compile_regex
+
+_LOGIC = {"OR": "or", "!OR": "nor", "AND": "and", "!AND": "nand"}
+_OPERATORS = {"==", "~=", ">", ">=", "<", "<=", "~~", "~*", "in", "has", "ipmatch"}
+
+
+def compile_vars(vars: JSON) -> JSON:
+    """The condition that ``vars`` means; an empty list holds always. Raises Refused with lua-resty-expr's words."""
+    if not isinstance(vars, list):
+        raise _bad("it must be a list")
+    if not vars:
+        return ["and"]
+    if not isinstance(vars[0], list) and str(vars[0]).upper() not in _LOGIC:
+        raise _bad("rule should be wrapped inside brackets")
+    return _rule(vars)
+
+
+def all_of(conditions: Sequence[JSON]) -> JSON:
+    return ["and", *conditions]
+
+
+def one_of(variable: str, values: Sequence[str]) -> JSON:
+    return ["in", variable, list(values)]
+
+
+def ip_in(variable: str, networks: Sequence[str]) -> JSON:
+    """Raises Refused for what is neither an address nor a network."""
+    return ["ipmatch", variable, [_network(text) for text in networks]]
+
+
+def matches(variable: str, pattern: str) -> JSON:
+    """Raises Refused for a pattern that lua/regex.lua cannot run."""
+    return ["~~", variable, compile_regex(pattern)]
+
+
+def _bad(why: str) -> Refused:
+    return Refused(f"failed to validate the 'vars' expression: {why}")
+
+
+def _rule(rule: JSON) -> JSON:
+    if not isinstance(rule, list):
+        raise _bad(f"a condition must be a list, not {rule!r}")
+    if not rule:
+        raise _bad("rule too short")
+    if isinstance(rule[0], list):
+        return ["and", *map(_rule, rule)]
+    logic = _LOGIC.get(str(rule[0]).upper())
+    if logic:
+        if len(rule) <= 2:
+            raise _bad("rule too short")
+        return [logic, *map(_rule, rule[1:])]
+    return _comparison(rule)
+
+
+def _comparison(rule: list[JSON]) -> JSON:
+    negated = len(rule) == 4
+    if negated and rule[1] != "!":
+        raise _bad("bad 'not' expression")
+    if len(rule) > 4 or len(rule) < 2:
+        raise _bad("invalid expression")
+    if len(rule) == 2:
+        variable, operator, value = rule[0], "==", rule[1]
+    else:
+        variable, operator, value = rule[0], rule[-2], rule[-1]
+    if not isinstance(variable, str) or not isinstance(operator, str):
+        raise _bad("invalid expression")
+    operator = operator.lower()
+    if operator not in _OPERATORS:
+        raise _bad(f"invalid operator '{operator}'")
+    compiled = [operator, variable, _right_side(operator, value)]
+    return [*compiled, True] if negated else compiled
+
+
+def _right_side(operator: str, value: JSON) -> JSON:
+    if operator in ("~~", "~*"):
+        if not isinstance(value, str):
+            raise _bad(f"the right side of '{operator}' must be a regular expression")
+        try:
+            return compile_regex(value, ignore_case=operator == "~*")
+        except Refused as refused:
+            raise _bad(refused.message) from None
+    if operator == "ipmatch":
+        networks = value if isinstance(value, list) else [value]
+        if not networks or networks == [""]:
+            raise _bad("invalid ip address")
+        return [_network(text) for text in networks]
+    return value
+
+
+def _network(text: JSON) -> str:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise _bad(f"invalid ip address: {text}") from None
+    return str(text)
