@@ -1,0 +1,216 @@
+"""What is published reaches a real Envoy, in a safe order, and its answer comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+
+from gatechat.gateway.snapshot import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
+from gatechat.gateway.status import Acknowledged, Rejected
+from tests.gateway import rig as tiny
+from tests.gateway.rig import Rig
+
+
+@pytest_asyncio.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    async with tiny.rig(tmp_path) as rig:
+        yield rig
+
+
+@pytest_asyncio.fixture
+async def upstream() -> AsyncIterator[int]:
+    """The port of a server that answers 200 to everything."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_an_acknowledged_publication_is_served(rig: Rig) -> None:
+    for version in range(1, 30):
+        await rig.xds.publish(version, tiny.table(rig.port, tiny.says("/a", str(version))))
+        assert await rig.status.outcome(version, timeout=10) == Acknowledged()
+        assert await rig.get("/a") == (200, str(version))
+
+
+async def test_a_route_to_a_new_upstream_never_sees_it_unready(rig: Rig, upstream: int) -> None:
+    await rig.xds.publish(1, tiny.table(rig.port))
+    for version in range(2, 30):
+        name = f"u{version}"
+        await rig.xds.publish(version, tiny.table(rig.port, tiny.forwards("/a", name), **{name: upstream}))
+        assert await rig.status.outcome(version, timeout=10) == Acknowledged()
+        assert await rig.get("/a") == (200, "ok")
+
+
+async def test_traffic_goes_on_while_its_upstream_is_replaced_again_and_again(rig: Rig, upstream: int) -> None:
+    await rig.xds.publish(1, tiny.table(rig.port, tiny.forwards("/a", "u1"), u1=upstream))
+    assert await rig.status.outcome(1, timeout=10) == Acknowledged()
+    answers: list[int] = []
+
+    async def traffic() -> None:
+        while True:
+            answers.append((await rig.get("/a"))[0])
+
+    load = [asyncio.create_task(traffic()) for _ in range(4)]
+    for version in range(2, 60):
+        name = f"u{version}"
+        await rig.xds.publish(version, tiny.table(rig.port, tiny.forwards("/a", name), **{name: upstream}))
+        assert await rig.status.outcome(version, timeout=10) == Acknowledged()
+    for task in load:
+        task.cancel()
+    await asyncio.gather(*load, return_exceptions=True)
+    assert set(answers) == {200}
+
+
+async def test_an_upstream_that_changes_keeps_its_endpoints(rig: Rig, upstream: int) -> None:
+    for version in range(1, 10):
+        table = tiny.snapshot(
+            {
+                LISTENER: {"l": tiny.listener(rig.port)},
+                ROUTES: {"r": tiny.routes(tiny.forwards("/a", "u"))},
+                CLUSTER: {"u": tiny.cluster("u", connect_timeout=f"{version}s")},
+                ENDPOINTS: {"u": tiny.endpoints("u", upstream)},
+            }
+        )
+        await rig.xds.publish(version, table)
+        assert await rig.status.outcome(version, timeout=10) == Acknowledged()
+        assert await rig.get("/a") == (200, "ok")
+
+
+async def test_routes_wait_for_the_first_health_check_of_a_new_upstream(rig: Rig, upstream: int) -> None:
+    check = {
+        "timeout": "1s",
+        "interval": "1s",
+        "unhealthy_threshold": 1,
+        "healthy_threshold": 1,
+        "http_health_check": {"path": "/"},
+    }
+    before = tiny.table(rig.port, tiny.says("/a", "before"))
+    await rig.xds.publish(1, before)
+    assert await rig.status.outcome(1, timeout=10) == Acknowledged()
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as mute:
+        port = mute.sockets[0].getsockname()[1]
+        table = tiny.snapshot(
+            {
+                LISTENER: {"l": tiny.listener(rig.port)},
+                ROUTES: {"r": tiny.routes(tiny.says("/a", "after"))},
+                CLUSTER: {"u": tiny.cluster("u", health_checks=[check])},
+                ENDPOINTS: {"u": tiny.endpoints("u", port)},
+            }
+        )
+        await rig.xds.publish(2, table)
+        assert await rig.get("/a") == (200, "before")
+        assert await rig.status.outcome(2, timeout=10) == Acknowledged()
+        assert await rig.get("/a") == (200, "after")
+
+
+async def test_what_is_removed_is_gone_from_envoy(rig: Rig, upstream: int) -> None:
+    await rig.xds.publish(1, tiny.table(rig.port, tiny.forwards("/a", "u"), u=upstream))
+    assert await rig.status.outcome(1, timeout=10) == Acknowledged()
+    await rig.xds.publish(2, tiny.table(rig.port))
+    assert await rig.status.outcome(2, timeout=10) == Acknowledged()
+
+    assert await rig.get("/a") == (404, "")
+    assert "u::" not in await rig.envoy.admin_get("/clusters")
+
+
+async def test_a_regex_that_only_envoy_refuses_leaves_the_old_table_in_place(rig: Rig, upstream: int) -> None:
+    good = tiny.table(rig.port, tiny.says("/a", "good"))
+    await rig.xds.publish(1, good)
+    assert await rig.status.outcome(1, timeout=10) == Acknowledged()
+    await rig.xds.publish(2, tiny.table(rig.port, tiny.bad_regex(), u=upstream))
+    assert await rig.status.outcome(2, timeout=10) == Rejected(ROUTES, "missing ): (")
+    assert await rig.get("/a") == (200, "good")
+
+    await rig.xds.publish(3, good)
+    assert await rig.status.outcome(3, timeout=10) == Acknowledged()
+    assert "u::" not in await rig.envoy.admin_get("/clusters")
+    assert await rig.get("/a") == (200, "good")
+
+
+async def test_a_tls_secret_that_does_not_fit_is_refused_and_forgotten(rig: Rig, upstream: int) -> None:
+    tls = {
+        "name": "tls",
+        "typed_config": {
+            "@type": f"{tiny.EXTENSIONS}.transport_sockets.tls.v3.UpstreamTlsContext",
+            "common_tls_context": {
+                "tls_certificate_sds_secret_configs": [{"name": "s", "sds_config": tiny.ADS}]
+            },
+        },
+    }
+    secret = {
+        "name": "s",
+        "tls_certificate": {
+            "certificate_chain": {"inline_string": "no certificate"},
+            "private_key": {"inline_string": "TOP-SECRET"},
+        },
+    }
+    good = tiny.table(rig.port, tiny.says("/a", "good"))
+    await rig.xds.publish(1, good)
+    assert await rig.status.outcome(1, timeout=10) == Acknowledged()
+    broken = tiny.snapshot(
+        {
+            LISTENER: {"l": tiny.listener(rig.port)},
+            ROUTES: {"r": tiny.routes(tiny.forwards("/a", "u"))},
+            SECRET: {"s": secret},
+            CLUSTER: {"u": tiny.cluster("u", transport_socket=tls)},
+            ENDPOINTS: {"u": tiny.endpoints("u", upstream)},
+        }
+    )
+    await rig.xds.publish(2, broken)
+    outcome = await rig.status.outcome(2, timeout=10)
+    assert isinstance(outcome, Rejected)
+    assert "certificate" in outcome.detail
+    assert "TOP-SECRET" not in outcome.detail
+    assert await rig.get("/a") == (200, "good")
+
+    await rig.xds.publish(3, good)
+    assert await rig.status.outcome(3, timeout=10) == Acknowledged()
+    assert "u::" not in await rig.envoy.admin_get("/clusters")
+
+
+async def test_publications_that_come_faster_than_envoy_takes_them_are_skipped(rig: Rig) -> None:
+    for version in range(1, 200):
+        await rig.xds.publish(version, tiny.table(rig.port, tiny.says("/a", str(version))))
+    assert await rig.status.outcome(199, timeout=10) == Acknowledged()
+
+    assert await rig.get("/a") == (200, "199")
+    stats = await rig.envoy.admin_get("/stats?filter=rds.r.update_success")
+    assert int(stats.split(": ")[1]) < 199
+
+
+async def test_an_envoy_whose_connection_breaks_keeps_serving_and_is_sent_only_what_changed(rig: Rig) -> None:
+    table = tiny.table(rig.port, tiny.says("/a", "1"))
+    await rig.xds.publish(1, table)
+    assert await rig.status.outcome(1, timeout=10) == Acknowledged()
+    await rig.xds.stop()
+    assert await rig.get("/a") == (200, "1")
+    await rig.xds.start()
+    await rig.xds.publish(2, table)
+    assert await rig.status.outcome(2, timeout=10) == Acknowledged()
+    lds = await rig.envoy.admin_get("/stats?filter=listener_manager.lds.update_success")
+    assert int(lds.split(": ")[1]) == 1
+
+    await rig.xds.publish(3, tiny.table(rig.port, tiny.says("/a", "3")))
+    assert await rig.status.outcome(3, timeout=10) == Acknowledged()
+    assert await rig.get("/a") == (200, "3")
+
+
+async def test_a_taken_port_comes_back_in_envoys_words(rig: Rig) -> None:
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        await rig.xds.publish(1, tiny.table(port))
+        outcome = await rig.status.outcome(1, timeout=10)
+    assert isinstance(outcome, Rejected)
+    assert "Address already in use" in outcome.detail
+
+
