@@ -1,0 +1,129 @@
+"""/apisix/admin/… as the Admin API has it, passed on and back. Nothing else is ever passed on.
+
+The path is judged as the caller sent it, byte by byte, and passed on as it was judged: no decoding, no
+normalising, so that no two readers can disagree about it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from typing import Final
+from urllib.parse import unquote_plus, unquote_to_bytes
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gatechat.assistant.admin_client import AdminClient
+from gatechat.assistant.problem import Problem
+from gatechat.assistant.settings import AssistantSettings
+
+PREFIX: Final = b"/apisix/admin/"
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+_SEGMENT = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")
+"""RFC 3986, section 3.3: what a path segment may be made of."""
+_QUERY = re.compile(rb"[!-~]*")
+
+_TO_ADMIN = ("accept", "content-type")
+_TO_CALLER = ("content-type", "x-api-version", "allow", "retry-after", "warning")
+_KEY_ARGUMENT = "api_key"
+"""Apache APISIX also takes an admin key from the query, and prefers it to the header."""
+_DRAIN_BYTES = 16 * 1024 * 1024
+"""How much of a body that is too long is still read, so that the caller can hear why it was refused."""
+
+log = logging.getLogger(__name__)
+
+
+class Forwarder:
+    """ASGI app for everything under /apisix/admin/."""
+
+    def __init__(self, admin: AdminClient, settings: AssistantSettings) -> None:
+        self._admin = admin
+        self._limit = settings.max_body_bytes
+        self._timeout = settings.timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        if request.method not in METHODS:
+            raise HTTPException(405, headers={"allow": ", ".join((*METHODS, "OPTIONS"))})
+        path = admin_path(scope["raw_path"])
+        query = admin_query(scope["query_string"])
+        if request.headers.get("content-encoding", "identity") != "identity":
+            raise Problem(415, "send the body uncompressed, without a Content-Encoding")
+        body = await self._body(request)
+        started = time.perf_counter()
+        answer = await self._admin.send(
+            request.method,
+            path + b"?" + query if query else path,
+            {name: request.headers[name] for name in _TO_ADMIN if name in request.headers},
+            body,
+        )
+        log.info(
+            "%s %s -> %d in %.1f ms",
+            request.method,
+            path.decode(),
+            answer.status,
+            (time.perf_counter() - started) * 1000,
+        )
+        back = {name: answer.headers[name] for name in _TO_CALLER if name in answer.headers}
+        await Response(answer.body, answer.status, back)(scope, receive, send)
+
+    async def _body(self, request: Request) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._timeout):
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size <= self._limit:
+                        chunks.append(chunk)
+                    elif size > self._limit + _DRAIN_BYTES:
+                        break
+        except TimeoutError:
+            raise Problem(408, f"the body did not arrive within {self._timeout:g} s; send it again") from None
+        except ClientDisconnect:
+            raise Problem(400, "the connection closed before the body was complete") from None
+        if size > self._limit:
+            raise Problem(
+                413, f"the body is longer than {self._limit} bytes; send less, or one resource at a time"
+            )
+        return b"".join(chunks)
+
+
+def admin_path(raw: bytes) -> bytes:
+    """``raw`` if it is a plain path under /apisix/admin/ to every reader; else raises Problem."""
+    if not raw.startswith(PREFIX):
+        raise Problem(
+            400, "write /apisix/admin/ as it is, without encoded characters, and send only the path"
+        )
+    *inner, last = raw[len(PREFIX) :].split(b"/")
+    if any(segment == b"" for segment in inner) or not all(_is_plain(segment) for segment in (*inner, last)):
+        raise Problem(
+            400,
+            "the path has an empty, '.' or '..' segment, a backslash, an encoded slash or another character "
+            "that does not belong there; ids are letters, digits, '-', '_' and '.'",
+        )
+    return raw
+
+
+def _is_plain(segment: bytes) -> bool:
+    if not _SEGMENT.fullmatch(segment):
+        return False
+    decoded = unquote_to_bytes(segment)
+    return decoded not in (b".", b"..") and not any(c < 0x20 or c == 0x7F or c in b"/\\%" for c in decoded)
+
+
+def admin_query(raw: bytes) -> bytes:
+    """``raw`` without what would be taken for an admin key; raises Problem for what no query may hold."""
+    if not _QUERY.fullmatch(raw) or b"#" in raw:
+        raise Problem(400, "the query has a character that must be percent-encoded")
+    return b"&".join(part for part in raw.split(b"&") if _name(part) != _KEY_ARGUMENT)
+
+
+def _name(part: bytes) -> str:
+    return unquote_plus(part.partition(b"=")[0].decode("ascii")).casefold()

@@ -1,0 +1,127 @@
+"""What the assistant is told when it is started. Checked once, here; everything after may rely on it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+"""The names this machine has for itself in a Host or an Origin header."""
+
+CHATGPT_ORIGINS = ("https://chat.openai.com", "https://chatgpt.com")
+
+
+class SettingsError(ValueError):
+    """A setting cannot be used; the text names it and says what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantSettings:
+    """Addresses are URLs without a trailing slash, times are seconds, sizes are bytes.
+
+    ``public_url``: the assistant as its callers see it; the manifest and the OpenAPI document name it.
+    ``admin_key``: sent to the Admin API as X-API-KEY, never shown; None sends none.
+    ``token``: what callers must send as ``Authorization: Bearer``; None asks for none, which only loopback
+    may.
+    ``verification_tokens``: what ChatGPT hands out when a plugin with a token is registered, for the
+    manifest.
+    ``allowed_origins``: web origins besides ChatGPT's and this machine's own.
+    ``allowed_hosts``: names in a Host header besides this machine's own and those of ``public_url`` and
+    ``host``.
+    ``example_backend``: "host:port" of the API that the documents' examples put behind the gateway.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 5000
+    public_url: str | None = None
+    admin_url: str = "http://127.0.0.1:9180"
+    admin_key: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    verification_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    gateway_url: str = "http://localhost:9080"
+    contact_email: str = "support@example.com"
+    max_body_bytes: int = 1_572_864  # what Apache APISIX itself takes (apisix/admin/init.lua)
+    timeout: float = 30.0  # ChatGPT gives up after 45
+    allowed_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    example_backend: str = "127.0.0.1:5080"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "public_url", _url("public_url", self.public_url or self._own_url()))
+        object.__setattr__(self, "admin_url", _url("admin_url", self.admin_url))
+        object.__setattr__(self, "gateway_url", _url("gateway_url", self.gateway_url))
+        if self.token is not None and (len(self.token) < 16 or not _visible(self.token)):
+            raise SettingsError(
+                "token: at least 16 visible ASCII characters, without spaces; "
+                "`python3 -c 'import secrets; print(secrets.token_urlsafe(32))'` makes one"
+            )
+        if self.token is None and not is_loopback(self.host):
+            raise SettingsError(
+                f"host {self.host} lets other machines change the gateway: set a token that callers must "
+                f"send "
+                "(--token or GATECHAT_TOKEN), or stay on host 127.0.0.1"
+            )
+        if self.admin_key is not None and not _visible(self.admin_key):
+            raise SettingsError(
+                "admin_key: visible ASCII characters without spaces, as an HTTP header can carry them"
+            )
+        if self.max_body_bytes < 1 or self.timeout <= 0:
+            raise SettingsError("max_body_bytes and timeout: greater than 0")
+
+    def _own_url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """``public_url``, which is always set after the checks."""
+        return self.public_url or self._own_url()
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Every name a Host header may carry, in lower case, without port and brackets."""
+        named = {*self.allowed_hosts, urlsplit(self.url).hostname or ""}
+        if not _is_any_address(self.host):
+            named.add(self.host)
+        return LOCAL_NAMES | {name.strip("[]").lower() for name in named}
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Every web origin that may call, besides this machine's own on any port."""
+        parts = urlsplit(self.url)
+        return frozenset({*CHATGPT_ORIGINS, *self.allowed_origins, f"{parts.scheme}://{parts.netloc}"})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a server bound to ``host`` can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_any_address(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_unspecified
+    except ValueError:
+        return host == ""
+
+
+def _visible(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text and text != ""
+
+
+def _url(name: str, url: str) -> str:
+    parts = urlsplit(url)
+    try:
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
+        raise SettingsError(f"{name}: {url!r} is not a URL like http://127.0.0.1:9180")
+    if parts.username is not None or parts.password is not None:
+        raise SettingsError(f"{name}: no user name or password in the URL; keys have settings of their own")
+    return url.rstrip("/")
