@@ -18,4 +18,10 @@ local function hex(count)
   return format(rep("%02x", count), byte(bytes(count), 1, count))
 end
 
-return { bytes = bytes, hex = hex }
+-- A whole number from 0 to limit - 1; limit is small against 2^32.
+local function below(limit)
+  local a, b, c, d = byte(bytes(4), 1, 4)
+  return (a * 0x1000000 + b * 0x10000 + c * 0x100 + d) % limit
+end
+
+return { bytes = bytes, hex = hex, below = below }

@@ -51,7 +51,7 @@ ffi.cdef [[
 
 local LINUX = ffi.os == "Linux"
 local O_RDWR_CREAT = LINUX and 0x42 or 0x202
-local PROT_READ_WRITE, MAP_SHARED, LOCK_EX = 3, 1, 2
+local PROT_READ_WRITE, MAP_SHARED, LOCK_EX, LOCK_UN = 3, 1, 2, 8
 local CLOCK = LINUX and 7 or 6 -- CLOCK_BOOTTIME; macOS: CLOCK_MONOTONIC
 local EOWNERDEAD = 130
 
@@ -165,6 +165,7 @@ local function open(path, slots)
     counters, problem = failed("cannot lock", path)
   else
     counters, problem = map(fd, path, slots or SLOTS)
+    C.flock(fd, LOCK_UN) -- close() alone does not: the mapping keeps the open file
   end
   C.close(fd)
   return counters, problem
