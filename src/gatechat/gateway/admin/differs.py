@@ -1,0 +1,127 @@
+"""Where the embedded gateway's resources differ from APISIX's: fields and kinds without effect on traffic.
+
+They are refused with a 400 that names them and says why: what is accepted is never ignored. (Plugins carry
+their own differences.) The documentation prints this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gatechat.gateway.model import JSON, Refused
+
+_MISSING: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """``field`` (a dotted path; "" is the kind itself) of ``kinds``, only for ``values`` if there are any.
+
+    ``default`` is the value that a resource without the field has.
+    """
+
+    kinds: tuple[str, ...]
+    field: str
+    why: str
+    values: tuple[JSON, ...] = ()
+    default: JSON = _MISSING
+    text: str | None = None
+    """APISIX's own words, where it refuses the same."""
+
+    def message(self, kind: str, value: JSON) -> str:
+        if self.text:
+            return self.text
+        if not self.field:
+            return f"{kind} have no effect in the embedded gateway: {self.why}"
+        shown = f' "{value}"' if self.values else ""
+        return f'property "{self.field}"{shown} has no effect in the embedded gateway: {self.why}'
+
+
+def _upstream(field: str, why: str, values: tuple[JSON, ...] = ()) -> tuple[Unsupported, ...]:
+    return (
+        Unsupported(("upstreams",), field, why, values),
+        Unsupported(("routes", "services"), f"upstream.{field}", why, values),
+    )
+
+
+_NO_DISCOVERY = "it asks no service registry; list the nodes, by address or by domain name"
+_NO_LUA = "it runs no Lua from the configuration"
+
+STREAM_OFF: Final = "stream mode is disabled, can not add stream routes"
+
+UNSUPPORTED: Final = (
+    Unsupported(("routes",), "filter_func", f"{_NO_LUA}; say the condition in vars"),
+    Unsupported(("routes", "services"), "script", f"{_NO_LUA}; use plugins"),
+    Unsupported(("routes",), "script_id", f"{_NO_LUA}; use plugins"),
+    *_upstream("discovery_type", _NO_DISCOVERY),
+    *_upstream("service_name", _NO_DISCOVERY),
+    *_upstream("discovery_args", _NO_DISCOVERY),
+    *_upstream("scheme", "it proxies HTTP; use http, https, grpc or grpcs", ("tcp", "tls", "udp", "kafka")),
+    *_upstream("hash_on", "use vars, header, cookie or consumer with one key", ("vars_combinations",)),
+    Unsupported(
+        ("ssls",),
+        "type",
+        "it does not serve TLS yet; put a TLS proxy before it. A certificate shown to upstreams has the "
+        'type "client"',
+        ("server",),
+        default="server",
+    ),
+    Unsupported(("stream_routes",), "", "it proxies HTTP only", text=STREAM_OFF),
+    Unsupported(("protos",), "", "no plugin of it reads protos yet"),
+    Unsupported(
+        ("secrets",), "", "it asks no secret manager; use $env://NAME for a secret from its environment"
+    ),
+)
+
+BALANCERS: Final = ("roundrobin", "chash", "least_conn", "ewma")
+"""The load balancing algorithms. APISIX takes any name and fails with it when a request comes."""
+
+
+def refuse_unsupported(kind: str, value: Mapping[str, JSON]) -> None:
+    """Refused for the first field that would be accepted and then ignored."""
+    for rule in UNSUPPORTED:
+        if kind not in rule.kinds:
+            continue
+        found = _value_at(value, rule.field, rule.default)
+        if found is _MISSING or (rule.values and found not in rule.values):
+            continue
+        raise Refused(rule.message(kind, found))
+    for field, upstream in upstreams_of(kind, value):
+        balancer = upstream.get("type", "roundrobin")
+        if balancer not in BALANCERS:
+            raise Refused(
+                f'property "{field}type": unknown algorithm "{balancer}", use one of {", ".join(BALANCERS)}'
+            )
+
+
+def upstreams_of(kind: str, value: Mapping[str, JSON]) -> Iterator[tuple[str, Mapping[str, JSON]]]:
+    """The upstream that a resource is or holds, with the path to its fields ("" or "upstream.")."""
+    if kind == "upstreams":
+        yield "", value
+    elif isinstance(value.get("upstream"), dict):
+        yield "upstream.", value["upstream"]
+
+
+def refuse_secret_references(value: JSON, where: str = "") -> None:
+    """``$secret://`` needs a secret manager; ``$env://`` does not and is allowed."""
+    if isinstance(value, str) and value.lower().startswith("$secret://"):
+        raise Refused(
+            f'property "{where}": a reference to a secret manager ($secret://) has no effect in the embedded '
+            "gateway; use $env://NAME for a secret from its environment"
+        )
+    if isinstance(value, dict):
+        for name, item in value.items():
+            refuse_secret_references(item, f"{where}.{name}" if where else name)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            refuse_secret_references(item, f"{where}.{number}")
+
+
+def _value_at(value: JSON, path: str, default: JSON) -> JSON:
+    for name in path.split(".") if path else ():
+        if not isinstance(value, dict) or name not in value:
+            return default
+        value = value[name]
+    return value
