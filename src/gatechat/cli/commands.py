@@ -82,6 +82,7 @@ def serve(
     admin_url: options.AdminUrl = "http://127.0.0.1:9180",
     admin_key: options.AdminKey = None,
     gateway_url: options.GatewayUrl = "http://localhost:9080",
+    example_backend: options.ExampleBackend = "127.0.0.1:5080",
     host: options.Host = LOOPBACK,
     port: options.Port = 5000,
     token: options.Token = None,
@@ -106,6 +107,7 @@ def serve(
         "admin_url": admin_url,
         "admin_key": data.key_for(admin_url, admin_key, data_dir),
         "gateway_url": gateway_url,
+        "example_backend": example_backend,
     }
     assistant = running.AssistantOptions(Port("assistant", host, port, "--port"), settings)
     running.run(running.serve(assistant), log_level)
@@ -127,6 +129,20 @@ def gateway(
 
     options_ = running.GatewayOptions.of(data_dir, admin_port, proxy_host, proxy_port, metrics_port)
     running.run(running.gateway(options_), log_level)
+
+
+@app.command()
+def demo(
+    *,
+    config: options.Config = None,
+    demo_host: options.DemoHost = LOOPBACK,
+    demo_port: options.DemoPort = 5080,
+    log_level: options.LogLevel = "warning",
+) -> None:
+    """Run the demo Conference API only."""
+    from gatechat.cli import running
+
+    running.run(running.demo(Port("demo", demo_host, demo_port, "--demo-port")), log_level)
 
 
 @app.command("export")

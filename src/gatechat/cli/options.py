@@ -135,6 +135,14 @@ GatewayUrl: TypeAlias = Annotated[
         "gateway-url", "Where the gateway takes traffic; the documents' examples name it.", metavar="URL"
     ),
 ]
+ExampleBackend: TypeAlias = Annotated[
+    str,
+    _option(
+        "example-backend",
+        "The API that the documents' examples put behind the gateway, as the gateway reaches it.",
+        metavar="HOST:PORT",
+    ),
+]
 AdminPort: TypeAlias = Annotated[
     int, _port("admin-port", "The embedded gateway's Admin API, always on loopback.")
 ]
@@ -150,7 +158,10 @@ ProxyPort: TypeAlias = Annotated[int, _port("proxy-port", "The gateway's port fo
 MetricsPort: TypeAlias = Annotated[
     int, _port("metrics-port", "The gateway's Prometheus metrics, on loopback.")
 ]
-DemoPort: TypeAlias = Annotated[int, _port("demo-port", "The demo Conference API, on loopback.")]
+DemoPort: TypeAlias = Annotated[int, _port("demo-port", "The demo Conference API's port.")]
+DemoHost: TypeAlias = Annotated[
+    str, _option("demo-host", "The address the demo Conference API listens on.", metavar="ADDRESS")
+]
 ToUrl: TypeAlias = Annotated[
     str, _option("to", "The Admin API that is to hold the configuration.", metavar="URL")
 ]

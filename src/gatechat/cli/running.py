@@ -86,6 +86,13 @@ async def gateway(options: GatewayOptions) -> None:
         await until_signal()
 
 
+async def demo(port: Port) -> None:
+    """Runs the demo until a signal."""
+    async with _demo(port) as url:
+        print(f"The demo Conference API is on {url}. Ctrl-C stops it.", flush=True)
+        await until_signal()
+
+
 async def up(assistant: AssistantOptions, options: GatewayOptions, demo: Port) -> None:
     """Runs the gateway, the demo and the assistant until a signal, and shows what to try."""
     ports.check(assistant.listens_on, *options.ports, demo)
