@@ -80,7 +80,9 @@ def test_history_tells_what_was_written_and_what_was_taken_back(path: Path) -> N
     ]
 
 
-def test_the_newest_write_can_be_taken_back_after_a_restart_while_nobody_knows_of_an_answer(path: Path) -> None:
+def test_the_newest_write_can_be_taken_back_after_a_restart_while_nobody_knows_of_an_answer(
+    path: Path,
+) -> None:
     store = Store(path)
     edits = [Put("routes", "1", {"uri": "/a"}), Put("routes", "2", {}), Put("upstreams", "1", {})]
     before = write(store, stage(State(), edits, now=1.0))
@@ -147,7 +149,9 @@ def test_the_files_are_closed_to_other_users(path: Path) -> None:
 def test_what_was_committed_survives_kill_9(path: Path) -> None:
     """A process writes and says so after each commit; it is killed in the middle of it."""
     writer = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("endless_writer.py"), path], stdout=subprocess.PIPE, text=True
+        [sys.executable, Path(__file__).with_name("endless_writer.py"), path],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert writer.stdout is not None
     said = [int(writer.stdout.readline()) for _ in range(50)]

@@ -5,7 +5,9 @@ from gatechat.gateway.store import stage
 
 
 def test_each_write_is_one_revision_however_many_edits_it_has() -> None:
-    change = stage(State(7), [Put("routes", "1", {"uri": "/a"}), Put("routes", "2", {"uri": "/b"})], now=100.0)
+    change = stage(
+        State(7), [Put("routes", "1", {"uri": "/a"}), Put("routes", "2", {"uri": "/b"})], now=100.0
+    )
 
     assert change.after.revision == 8
     assert {(r.created_index, r.modified_index) for r in change.after.all("routes").values()} == {(8, 8)}

@@ -10,6 +10,7 @@ import re
 import resource
 import signal
 import sys
+from asyncio import sleep
 from contextlib import suppress
 from pathlib import Path
 
@@ -64,7 +65,10 @@ class EnvoyProcess:
         """Starts Envoy and its supervision. It will serve as soon as it has its configuration."""
         transport = httpx2.AsyncHTTPTransport(uds=str(self._admin))
         self._client = httpx2.AsyncClient(transport=transport, base_url="http://envoy", timeout=5)
-        await self._spawn()
+        try:
+            await self._spawn()
+        except OSError as error:
+            raise EnvoyError(f"Envoy cannot be started: {error}") from error
         self._keeper = asyncio.create_task(self._keep(), name="envoy supervision")
 
     async def stop(self) -> None:
@@ -120,7 +124,7 @@ class EnvoyProcess:
             if loop.time() - started > HEALTHY_AFTER:
                 back_off = 0.0
             log.error("Envoy ended by itself (%s); it is started again in %.1f s", _ended(code), back_off)
-            await asyncio.sleep(back_off)
+            await sleep(back_off)
             back_off = min(max(back_off * 2, FIRST_BACK_OFF), LONGEST_BACK_OFF)
             await self._spawn()
             self.restarts += 1
