@@ -21,7 +21,7 @@ from tests.gateway.rig import Rig
 
 
 class Tiny:
-    """A translator: a route says its ``text`` at its id, ``regex`` breaks Envoy, ``refuse`` the translation."""
+    """A translator: a route says its ``text`` at its id, ``regex`` is for Envoy to refuse, ``refuse`` for itself."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -130,7 +130,7 @@ async def test_a_refusal_that_comes_late_is_taken_back_all_the_same(tmp_path: Pa
     )
 
     assert later.state.revision == written.state.revision + 2
-    assert [r.value for r in later.state.all("routes").values()] == [{"text": "", "seen": 0}]
+    assert [r.value for r in later.state.all("routes").values()] == [{"text": "0"}]
     await apply.stop()
     store.close()
 

@@ -36,7 +36,7 @@ class GatewayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """A port 0 means any free port. ``concurrency`` is the number of Envoy's worker threads, None: one per CPU."""
+    """Port 0 means any free port. ``concurrency`` is the number of Envoy's worker threads, None: one per CPU."""
 
     data_dir: Path
     proxy_host: str = "127.0.0.1"
@@ -95,8 +95,8 @@ class Gateway:
     async def start(self) -> None:
         """Returns when what is stored is served and the Admin API answers.
 
-        Raises GatewayError (a port), StoreError (the data folder), Refused (what is stored cannot be translated);
-        then nothing is left running.
+        Raises GatewayError (a port), StoreError (the data folder), EnvoyError, Refused (what is stored cannot be
+        translated); then nothing is left running.
         """
         try:
             await self._start(self._running, self._settings)
@@ -163,7 +163,7 @@ def _admin_settings(settings: GatewaySettings) -> AdminSettings:
 
 @contextmanager
 def _socket_folder(data_dir: Path) -> Iterator[Path]:
-    """A folder of ours alone for the Unix sockets; in the data folder unless its path is too long for them."""
+    """A folder of ours alone for the Unix sockets: in the data folder, unless its path is too long."""
     folder = data_dir / "run"
     if len(os.fsencode(folder / "admin.sock")) <= LONGEST_SOCKET_PATH:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -194,7 +194,7 @@ def _bound(what: str, host: str, port: int) -> Iterator[socket.socket]:
 def _why_not(what: str, host: str, port: int, error: OSError) -> str:
     flag = {"Admin API": "--admin-port", "metrics": "--metrics-port", "traffic": "--proxy-port"}[what]
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} for {what} is taken: stop what listens on {host}:{port}, or choose another with {flag}"
+        return f"port {port} for {what} is taken: stop what has {host}:{port}, or choose another with {flag}"
     if error.errno == errno.EACCES:
         return f"port {port} for {what} is only for root: choose one from 1024 up with {flag}"
     return f"cannot listen on {host}:{port} for {what}: {error.strerror}; choose another with {flag}"

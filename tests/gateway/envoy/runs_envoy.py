@@ -1,4 +1,4 @@
-"""Run by test_process: starts an Envoy in the folder it is given, prints its process id, and waits to be killed."""
+"""Run by test_process: starts an Envoy in a folder, prints its process id, and waits to be killed."""
 
 import asyncio
 import sys

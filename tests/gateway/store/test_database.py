@@ -80,7 +80,7 @@ def test_history_tells_what_was_written_and_what_was_taken_back(path: Path) -> N
     ]
 
 
-def test_the_newest_write_can_be_taken_back_after_a_restart_while_nobody_knows_of_an_answer(
+def test_the_newest_write_can_be_taken_back_after_a_restart_if_nobody_answered_it(
     path: Path,
 ) -> None:
     store = Store(path)
