@@ -336,34 +336,38 @@ function Ctx:var(name)
   if sub(name, 1, 10) == "uri_param_" then return uri_param(self, sub(name, 11)) end
 end
 
-local function value_of(self, name, default)
-  local value = self:var(name)
-  if value == nil then return default or "" end
-  return tostring(value)
-end
-
--- Source: resolve_var of APISIX: $name, ${name} and ${name ?? default}, where \$ is a plain dollar.
-function Ctx:resolve(template)
-  if not find(template, "$", 1, true) then return template end
-  local parts, from = {}, 1
+-- Source: resolve_var of APISIX: $name, ${name} and ${name ?? default}, where \$ is a plain dollar. `captures` are what
+-- $1 and ${1} mean, `escape` is applied to each value. Second result: how many variables had a value or a default.
+function Ctx:resolve(template, escape, captures)
+  if not find(template, "$", 1, true) then return template, 0 end
+  local parts, from, resolved = {}, 1, 0
   while true do
     local at = find(template, "$", from, true)
     if not at then break end
     parts[#parts + 1] = sub(template, from, at - 1)
     local escaped = at > 1 and byte(template, at - 1) == 92
     local _, stop, inner = find(template, "^{%s*([^}]-)%s*}", at + 1)
+    if not stop and captures then _, stop, inner = find(template, "^(%d+)", at + 1) end
     if not stop then _, stop, inner = find(template, "^([%w_%.]+)", at + 1) end
     if escaped or not stop or inner == "" then
       parts[#parts + 1] = "$"
       from = at + 1
     else
       local name, default = match(inner, "^(.-)%s*%?%?%s*(.*)$")
-      parts[#parts + 1] = value_of(self, name or inner, default)
+      local number = captures and tonumber(inner)
+      local value = number and (captures[number] or "")
+      if not number then value = self:var(name or inner) end
+      if value == nil then value = default end
+      if value ~= nil then
+        resolved = resolved + 1
+        value = tostring(value)
+        parts[#parts + 1] = escape and escape(value) or value
+      end
       from = stop + 1
     end
   end
   parts[#parts + 1] = sub(template, from)
-  return concat(parts)
+  return concat(parts), resolved
 end
 
 return { new = new, REPLY = REPLY }

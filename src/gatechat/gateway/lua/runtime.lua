@@ -36,7 +36,7 @@ The request, in rewrite and access
 In every phase
     ctx:var(name)                    an nginx or APISIX variable, nil when unknown or not there (list: context.lua)
     ctx:resolve("/x$uri/${arg_a ?? none}")
-                                     a template; unknown variables are empty; "\$" keeps a dollar
+                                     a template; unknown variables are empty; "\$" keeps a dollar (more: context.lua)
     ctx.shared                       a table for the plugins of this request, from its first phase to its last
     ctx.consumer                     {username=, group_id=, custom_id=, credential_id=} or nil
     ctx.scope                        {route_id=, route_name=, service_id=, service_name=}, as far as there are any
