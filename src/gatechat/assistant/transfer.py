@@ -153,15 +153,19 @@ def from_yaml(text: str) -> Configuration:
     """What a declarative file holds. Raises TransferProblem with everything that is wrong with its shape."""
     try:
         document = yaml.load(text, Loader=_JsonLoader)  # noqa: S506  a SafeLoader
+        json.dumps(document, allow_nan=False)
     except yaml.YAMLError as error:
         raise TransferProblem(f"This is no YAML: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise TransferProblem(f"The file holds a value that JSON has not: {error}") from error
     if document is None:
         document = {}
     if not isinstance(document, dict):
         raise TransferProblem("The file must map kinds to lists: routes: [...], upstreams: [...], …")
     problems: list[str] = []
     kinds: dict[str, dict[str, Value]] = {}
-    for name, rows in document.items():
+    for name, listed in document.items():
+        rows = [] if listed is None else listed
         if name not in KINDS or name == "credentials":
             kinds_there = ", ".join(kind for kind in KINDS if kind != "credentials")
             problems.append(f"{name}: there is no such kind; there are {kinds_there}.")
