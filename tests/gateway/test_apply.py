@@ -21,7 +21,7 @@ from tests.gateway.rig import Rig
 
 
 class Tiny:
-    """A translator: a route says its ``text`` at its id, ``regex`` is for Envoy to refuse, ``refuse`` for itself."""
+    """A translator: a route answers ``text`` at its id; Envoy refuses ``regex``, it refuses ``refuse``."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -126,7 +126,7 @@ async def test_a_refusal_that_comes_late_is_taken_back_all_the_same(tmp_path: Pa
     written = await apply.write(lambda _: [Put("routes", "a", {"regex": "("})])
     await status.report(written.state.revision, Rejected("type", "why"))
     later = await apply.write(
-        lambda state: [Put("routes", "b", {"text": "", "seen": len(state.all("routes"))})]
+        lambda state: [Put("routes", "b", {"text": str(len(state.all("routes")))})]
     )
 
     assert later.state.revision == written.state.revision + 2

@@ -36,7 +36,7 @@ class GatewayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """Port 0 means any free port. ``concurrency`` is the number of Envoy's worker threads, None: one per CPU."""
+    """Port 0 is any free port. ``concurrency`` is the number of Envoy's worker threads (None: one per CPU)."""
 
     data_dir: Path
     proxy_host: str = "127.0.0.1"
@@ -95,8 +95,8 @@ class Gateway:
     async def start(self) -> None:
         """Returns when what is stored is served and the Admin API answers.
 
-        Raises GatewayError (a port), StoreError (the data folder), EnvoyError, Refused (what is stored cannot be
-        translated); then nothing is left running.
+        Raises GatewayError (a port), StoreError (the data folder), EnvoyError, and Refused (what is stored
+        cannot be translated); then nothing is left running.
         """
         try:
             await self._start(self._running, self._settings)

@@ -59,7 +59,7 @@ class Stream:
         self._publication = publication
         self._newest = publication
         self._refusal: _Refusal | None = None
-        self._clusters_sent = 0.0
+        self._warming_since = 0.0
         self._moved = asyncio.Condition()
         """Guards everything above, and lets one response be written at a time."""
 
@@ -118,19 +118,16 @@ class Stream:
             session = self._types.get(type_url)
             if session is None:
                 return  # Envoy has not come to ask for it yet, and will be answered when it does
-            was_settled = session.settled
             response = session.update(publication.of(type_url))
             await self._write(response)
             if type_url != CLUSTER:
                 await self._until(lambda: session.settled)
                 return
-            now = asyncio.get_running_loop().time
             if response is not None:
-                self._clusters_sent = now() if was_settled else self._clusters_sent
                 await self._endpoints_again({resource.name for resource in response.resources}, publication)
             try:
-                async with asyncio.timeout_at(self._clusters_sent + WARMING_LIMIT):
-                    await self._until(lambda: session.settled)
+                async with asyncio.timeout_at(self._warming_since + WARMING_LIMIT):
+                    await self._until(lambda: self._settled(CLUSTER, ENDPOINTS, SECRET))
             except TimeoutError:
                 log.warning("upstreams are not ready after %.0f s: routes go on without", WARMING_LIMIT)
 
@@ -147,7 +144,7 @@ class Stream:
 
     def _holds(self, publication: Publication) -> bool:
         """Whether Envoy has asked for everything that a running Envoy asks for, and has taken it."""
-        if any(not session.settled for session in self._types.values()):
+        if not self._settled(*self._types):
             return False
         for type_url in (CLUSTER, LISTENER, EXTENSION, ROUTES):
             wanted = publication.of(type_url)
@@ -159,6 +156,10 @@ class Stream:
                 return False
         return True
 
+    def _settled(self, *type_urls: str) -> bool:
+        """Whether Envoy has answered all that it was sent of these types."""
+        return all(self._types[url].settled for url in type_urls if url in self._types)
+
     async def _until(self, done: Callable[[], bool]) -> None:
         """Waits for Envoy. Raises what makes waiting pointless."""
         await self._moved.wait_for(lambda: done() or self._refusal or self._newest is not self._publication)
@@ -168,5 +169,8 @@ class Stream:
             raise _Superseded
 
     async def _write(self, response: DeltaDiscoveryResponse | None) -> None:
-        if response is not None:
-            await self._send(response)
+        if response is None:
+            return
+        if response.type_url == CLUSTER and len(self._types[CLUSTER].unanswered) == 1:
+            self._warming_since = asyncio.get_running_loop().time()
+        await self._send(response)
