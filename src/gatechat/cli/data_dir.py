@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -55,19 +56,17 @@ def admin_key(data_dir: Path) -> str:
         return key
     key = secrets.token_urlsafe(32)
     file = data_dir / KEY_FILE
-    fresh = file.with_name(f".{KEY_FILE}.{os.getpid()}")
-    with os.fdopen(
-        os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii"
-    ) as out:
+    descriptor, fresh = tempfile.mkstemp(dir=data_dir, prefix=f".{KEY_FILE}.")  # for its owner alone
+    with os.fdopen(descriptor, "w", encoding="ascii") as out:
         out.write(key + "\n")
         out.flush()
-        os.fsync(out.fileno())
+        os.fsync(descriptor)
     try:
         os.link(fresh, file)  # unlike a rename it fails when another start was faster: then that key counts
     except FileExistsError:
         return admin_key(data_dir)
     finally:
-        fresh.unlink()
+        os.unlink(fresh)
     return key
 
 

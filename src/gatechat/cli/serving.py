@@ -27,7 +27,10 @@ class _Uvicorn(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except SystemExit as exit:  # uvicorn's answer to an app whose own start fails
+            raise RuntimeError("the application could not start; its log says why") from exit
         self.listening.set()
 
 
@@ -48,6 +51,8 @@ class HttpServer:
         )
         self._server = _Uvicorn(config)
         self._socket = bound
+        host, port = bound.getsockname()[:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -64,11 +69,6 @@ class HttpServer:
             return
         self._server.should_exit = True
         await asyncio.wait({self._task})
-
-    @property
-    def url(self) -> str:
-        host, port = self._socket.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def until_signal() -> None:

@@ -1,0 +1,54 @@
+"""Servers that start, answer and end with each other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+
+from gatechat.cli.ports import Port, bind
+from gatechat.cli.serving import HttpServer, until_signal
+from gatechat.demo import create_app
+
+ANY = Port("demo", "127.0.0.1", 0, "--demo-port")
+
+
+async def test_it_answers_when_start_returns_and_no_longer_when_stop_does() -> None:
+    server = HttpServer(create_app(), bind(ANY))
+    await server.start()
+    async with httpx2.AsyncClient() as client:
+        assert (await client.get(f"{server.url}/speaker/1")).status_code == 200
+        await server.stop()
+        with pytest.raises(httpx2.ConnectError):
+            await client.get(f"{server.url}/speaker/1")
+
+
+async def test_an_app_that_cannot_start_is_not_taken_for_one_that_runs() -> None:
+    @asynccontextmanager
+    async def broken(app: Starlette) -> AsyncIterator[None]:
+        raise RuntimeError("no")
+        yield
+
+    server = HttpServer(Starlette(lifespan=broken), bind(ANY))
+    with pytest.raises(RuntimeError, match="could not start"):
+        await server.start()
+
+
+async def test_stopping_what_never_started_is_nothing() -> None:
+    with bind(ANY) as bound:
+        await HttpServer(create_app(), bound).stop()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_the_wait_and_then_means_what_it_always_does(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), number)
+    async with asyncio.timeout(5):
+        await until_signal()
+    assert signal.getsignal(number) in (before, signal.SIG_DFL, signal.default_int_handler)
