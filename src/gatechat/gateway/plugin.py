@@ -1,8 +1,9 @@
 """The contract of a gateway plugin.
 
-A plugin is one Python file in ``plugins/`` (schema, place in the chain, translation, differences, docs) and, beside it
-under the same name, the Lua file whose functions Envoy runs for it. It is pure: it is given its configuration, nothing
-else, and knows no other plugin. What the Lua functions get and may do stands at the top of ``lua/runtime.lua``.
+A plugin is one Python file in ``plugins/`` (schema, place in the chain, translation, differences, docs)
+and, beside it under the same name, the Lua file whose functions Envoy runs for it. It is pure: it is given
+its configuration, nothing else, and knows no other plugin. What the Lua functions get and may do stands at
+the top of ``lua/runtime.lua``.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ class Difference:
 
 
 class Plugin:
-    """Subclass it once per plugin; the class attributes are data that the Admin API serves and the docs print.
+    """Subclass it once per plugin; its attributes are data that the Admin API serves and the docs print.
 
-    ``phases`` names the functions that the Lua file has: rewrite, access, header_filter, body_filter. A plugin without
-    phases has no Lua file and is translated to native Envoy configuration.
-    ``schema`` is the route side, ``consumer_schema`` the consumer's. ``encrypt_fields`` are the secret ones of both.
-    ``auth`` marks a plugin that identifies a consumer, ``consumer_key`` the field of its consumer side by which one is
-    found. ``prefer_route``: a route's configuration replaces that of a global rule, instead of running besides it.
+    ``phases`` names the functions that the Lua file has: rewrite, access, header_filter, body_filter. A
+    plugin without phases has no Lua file and is translated to native Envoy configuration.
+    ``schema`` is the route side, ``consumer_schema`` the consumer's. ``encrypt_fields`` are the secret ones
+    of both.
+    ``auth`` marks a plugin that identifies a consumer, ``consumer_key`` the field of its consumer side by
+    which one is found. ``prefer_route``: a route's configuration replaces that of a global rule, instead of
+    running besides it.
     """
 
     name: ClassVar[str]
@@ -50,7 +53,7 @@ class Plugin:
     """Markdown: what it is for, an example, the traps."""
 
     def check(self, conf: Mapping[str, JSON]) -> None:
-        """What JSON Schema cannot say. Raises Refused with a text for the person who wrote the configuration."""
+        """What JSON Schema cannot say. Raises Refused with a text for who wrote the configuration."""
 
     def compile(self, conf: Mapping[str, JSON]) -> JSON:
         """The configuration as the Lua functions get it: defaults filled in, regular expressions compiled.
@@ -64,12 +67,12 @@ class Plugin:
         return self.phases
 
     def sets_host(self, conf: Mapping[str, JSON]) -> bool:
-        """Whether it chooses the Host that is sent upstream, so that the upstream's ``pass_host`` must not."""
+        """Whether it chooses the Host that is sent upstream, instead of the upstream's ``pass_host``."""
         return False
 
 
 def with_defaults(schema: Mapping[str, Any], value: JSON) -> JSON:
-    """A copy of ``value`` with the schema's defaults filled in, in nested objects and in the items of arrays too."""
+    """A copy of ``value`` with the schema's defaults filled in, also in nested objects and in items of arrays."""
     if isinstance(value, dict):
         properties: Mapping[str, Any] = schema.get("properties", {})
         filled = {name: with_defaults(properties.get(name, {}), item) for name, item in value.items()}

@@ -1,14 +1,15 @@
-"""Regular expressions as APISIX's users write them (PCRE), parsed into a small tree that ``lua/regex.lua`` runs.
+"""Regular expressions as APISIX's users write them (PCRE), into a small tree that ``lua/regex.lua`` runs.
 
-Envoy's Lua has no regular expressions of its own. PCRE's spellings that Python does not know are rewritten, Python's own
-parser makes the tree, and what the matcher cannot do is refused here, before it is stored. Patterns match bytes, as PCRE
-does in OpenResty without the flag ``u``.
+Envoy's Lua has no regular expressions of its own. PCRE's spellings that Python does not know are rewritten,
+Python's own parser makes the tree, and what the matcher cannot do is refused here, before it is stored. Patterns
+match bytes, as PCRE does in OpenResty without the flag ``u``.
 
 The tree: ``{"n": groups, "names": {name: index}, "x": node}``, a node is a list:
-``["lit", text]``, ``["bytes", byte…]``, ``["set", low, high, low, high…]``, ``["seq", node…]``, ``["alt", node…]``,
-``["group", index, node]``, ``["repeat", min, max (-1: no end), "greedy" | "lazy" | "possessive", node]``,
-``["atomic", node]``, ``["look", "ahead" | "behind", negated, width, node]``, ``["ref", index, ignore case]``,
-``["if", index, node, node]``, ``["at", "start" | "end" | "line start" | "line end" | "last line end" | "word" | "no word"]``.
+``["lit", text]``, ``["bytes", byte…]``, ``["set", low, high, low, high…]``, ``["seq", node…]``,
+``["alt", node…]``, ``["group", index, node]``, ``["atomic", node]``, ``["ref", index, ignore case]``,
+``["repeat", min, max (-1: no end), "greedy" | "lazy" | "possessive", node]``, ``["if", index, node, node]``,
+``["look", "ahead" | "behind", negated, width, node]``,
+``["at", "start" | "end" | "line start" | "line end" | "last line end" | "word" | "no word"]``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _NEWLINE = 10
 
 
 def compile_regex(pattern: str, *, ignore_case: bool = False) -> JSON:
-    """The tree of ``pattern``. Raises Refused, with the reason and the place, for what is wrong or not supported."""
+    """The tree of ``pattern``. Raises Refused, with the reason and place, for what is wrong or not supported."""
     if len(pattern) > _MAX_LENGTH:
         raise Refused(f"the regular expression is longer than {_MAX_LENGTH} characters")
     try:
@@ -79,7 +80,14 @@ _ESCAPES: dict[str, str] = {
     "e": r"\x1b",
 }
 _CLASS_ESCAPES: dict[str, str] = {"h": r" \t", "v": r"\n\x0b\f\r", "e": r"\x1b"}
-_UNSUPPORTED = {"G": "the end of the last match", "K": "keep out", "X": "grapheme", "C": "one byte", "p": "Unicode property"}
+_UNSUPPORTED = {
+    "G": "the end of the last match",
+    "K": "keep out",
+    "X": "grapheme",
+    "C": "one byte",
+    "p": "Unicode property",
+    "P": "Unicode property",
+}
 
 
 class _Dialect:
@@ -133,8 +141,8 @@ class _Dialect:
             self._put(f"(?P={next(filter(None, found.groups()))})", found.end())
         elif found := re.match(r"\\c([\x20-\x7e])", rest):
             self._put(f"\\x{ord(found[1].upper()) ^ 64:02x}", found.end())
-        elif kind in _UNSUPPORTED or kind == "P":
-            self._refuse(f"\\{kind} ({_UNSUPPORTED.get(kind, 'Unicode property')})")
+        elif kind in _UNSUPPORTED:
+            self._refuse(f"\\{kind} ({_UNSUPPORTED[kind]})")
         elif kind in _ESCAPES:
             self._put(_ESCAPES[kind], 2)
         else:
@@ -201,7 +209,7 @@ class _Tree:
         nodes: list[JSON] = []
         run: list[int] = []
         for operator, argument in items:
-            if operator is _constants.LITERAL and not (flags & re.IGNORECASE and chr(argument) in string.ascii_letters):
+            if operator is _constants.LITERAL and len(_fold({argument}, flags)) == 1:
                 run.append(argument)
                 continue
             if run:
@@ -253,7 +261,8 @@ class _Tree:
 
     def _repeat(self, argument: Any, flags: int, kind: str) -> JSON:
         low, high, items = argument
-        return ["repeat", low, -1 if high is _constants.MAXREPEAT else high, kind, self.sequence(items, flags)]
+        most = -1 if high is _constants.MAXREPEAT else high
+        return ["repeat", low, most, kind, self.sequence(items, flags)]
 
     def _assert(self, argument: Any, flags: int) -> JSON:
         return self._look(argument, flags, negated=False)

@@ -30,9 +30,19 @@ end
 -- From here on the request is the consumer's; what the client sent under these names is gone.
 local function attach(ctx, consumer)
   ctx.consumer = consumer
-  ctx:set_header("x-consumer-username", consumer.username)
-  ctx:set_header("x-credential-identifier", consumer.credential_id)
-  ctx:set_header("x-consumer-custom-id", consumer.custom_id)
+  local fields = ctx.fields
+  fields:replace("x-consumer-username", consumer.username)
+  local credential_id, custom_id = consumer.credential_id, consumer.custom_id
+  if credential_id then
+    fields:replace("x-credential-identifier", credential_id)
+  else
+    fields:remove("x-credential-identifier")
+  end
+  if custom_id then
+    fields:replace("x-consumer-custom-id", custom_id)
+  else
+    fields:remove("x-consumer-custom-id")
+  end
 end
 
 return { find = find, named = consumer_of, attach = attach, groups = groups }

@@ -9,7 +9,7 @@ local uri = require "gatechat.uri"
 local random = require "gatechat.random"
 
 local error, type, tostring, tonumber, pairs, ipairs = error, type, tostring, tonumber, pairs, ipairs
-local setmetatable, rawget = setmetatable, rawget
+local setmetatable = setmetatable
 local sub, find, lower, byte, gsub, match = string.sub, string.find, string.lower, string.byte, string.gsub, string.match
 local concat, date, floor = table.concat, os.date, math.floor
 
@@ -19,28 +19,24 @@ Ctx.__index = Ctx
 -- Raised by ctx:respond, caught by the runtime.
 local REPLY = {}
 
+-- All fields from the start: a table that grows is made anew each time it is full.
 local function new(handle)
-  return setmetatable({ handle = handle, shared = {}, scope = false }, Ctx)
+  return setmetatable({
+    handle = handle, fields = handle:headers(), stream = false, response = false, shared = {},
+    scope = false, conf_key = false, globals = false, chain = false, step = false, filtered = false, kept = false,
+    consumer = false, client_path = false, client_args = false, early = false, reply = false, replied = false,
+    new_body = false, request_id = false, uri_params = false,
+  }, Ctx)
 end
 
 -- Between the phases: forget what belongs to the stream's request side.
 function Ctx:release()
-  self.handle, self.fields, self.stream = nil, nil, nil
+  self.handle, self.fields, self.stream = false, false, false
 end
 
--- From now on the response's.
+-- From now on the response's. Again after a wait: Envoy's objects do not live through one.
 function Ctx:respond_with(handle)
-  self.response, self.handle, self.stream = true, handle, nil
-  self.fields = handle:headers()
-end
-
-local function fields_of(self)
-  local fields = self.fields
-  if not fields then
-    fields = self.handle:headers()
-    self.fields = fields
-  end
-  return fields
+  self.handle, self.response, self.stream = handle, handle:headers(), false
 end
 
 local function stream_of(self)
@@ -53,24 +49,22 @@ local function stream_of(self)
 end
 
 local function of_request(self)
-  if self.response then error("the request's headers are gone in the response phases; list what you need in _vars", 3) end
-  return self.fields or fields_of(self)
+  return self.fields or error("the request is gone in the response's phases: list what you need in _vars", 3)
 end
 
 local function of_response(self)
-  if not self.response then error("there is no response yet", 3) end
-  return self.fields
+  return self.response or error("there is no response yet", 3)
 end
 
 -- The request --------------------------------------------------------------------------------------------------------
 
 function Ctx:header(name)
-  if lower(name) == "host" then name = ":authority" end
+  if name == "host" or name == "Host" then name = ":authority" end
   return of_request(self):getAtIndex(name, 0)
 end
 
 local function put(fields, name, value)
-  if value == nil or value == "" then
+  if not value or value == "" then
     fields:remove(name)
   elseif type(value) == "table" then
     fields:remove(name)
@@ -81,7 +75,7 @@ local function put(fields, name, value)
 end
 
 function Ctx:set_header(name, value)
-  if lower(name) == "host" then return self:set_host(value) end
+  if name == "host" or name == "Host" then return self:set_host(value) end
   put(of_request(self), name, value)
 end
 
@@ -150,7 +144,7 @@ function Ctx:set_args(args)
   local tail = query ~= "" and "?" .. query or ""
   local path = split(self:path())
   local upstream = split(self:upstream_path())
-  self.client_path, self.client_args = path .. tail, nil
+  self.client_path, self.client_args = path .. tail, false
   of_request(self):replace(":path", upstream .. tail)
 end
 
@@ -178,7 +172,7 @@ function Ctx:response_header(name)
 end
 
 function Ctx:set_response_header(name, value)
-  if self.response then return put(self.fields, name, value) end
+  if self.response then return put(self.response, name, value) end
   local early = self.early
   if not early then
     early = {}
@@ -280,8 +274,8 @@ local anywhere = {
   scheme = function(ctx) return ctx.handle:connection():ssl() and "https" or "http" end,
   https = function(ctx) return ctx.handle:connection():ssl() and "on" or "" end,
   ssl_server_name = function(ctx) return stream_of(ctx):requestedServerName() end,
-  consumer_name = function(ctx) return ctx.consumer and ctx.consumer.username end,
-  consumer_group_id = function(ctx) return ctx.consumer and ctx.consumer.group_id end,
+  consumer_name = function(ctx) return ctx.consumer and ctx.consumer.username or nil end,
+  consumer_group_id = function(ctx) return ctx.consumer and ctx.consumer.group_id or nil end,
   route_id = function(ctx) return ctx.scope.route_id end,
   route_name = function(ctx) return ctx.scope.route_name end,
   service_id = function(ctx) return ctx.scope.service_id end,
@@ -300,8 +294,8 @@ local anywhere = {
     return sub(text, 1, -3) .. ":" .. sub(text, -2)
   end,
   time_local = function(ctx) return date("%d/%b/%Y:%H:%M:%S %z", floor(ctx:time())) end,
-  status = function(ctx) return ctx.response and ctx.fields:get(":status") or nil end,
-  upstream_status = function(ctx) return ctx.response and not ctx.replied and ctx.fields:get(":status") or nil end,
+  status = function(ctx) return ctx.response and ctx.response:get(":status") or nil end,
+  upstream_status = function(ctx) return ctx.response and not ctx.replied and ctx.response:get(":status") or nil end,
 }
 anywhere.apisix_request_id = anywhere.request_id
 
@@ -318,8 +312,8 @@ function Ctx:var(name)
   local general = anywhere[name]
   if general then return general(self) end
   if self.response then
-    if sub(name, 1, 10) == "sent_http_" then return self.fields:get((gsub(sub(name, 11), "_", "-"))) end
-    if sub(name, 1, 14) == "upstream_http_" then return self.fields:get((gsub(sub(name, 15), "_", "-"))) end
+    if sub(name, 1, 10) == "sent_http_" then return self.response:get((gsub(sub(name, 11), "_", "-"))) end
+    if sub(name, 1, 14) == "upstream_http_" then return self.response:get((gsub(sub(name, 15), "_", "-"))) end
     local value = self.kept and self.kept[name]
     if value == false then return nil end
     return value

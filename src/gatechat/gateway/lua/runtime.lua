@@ -13,7 +13,7 @@ The contract of a plugin's Lua file
 An error in any of them ends the request with a 500. Name in Python's `phases` exactly the functions that can do
 something with a configuration (`Plugin.phases_of(conf)`): an entry into the response costs time, a body_filter buffers.
 Modules: `require "gatechat.json"`, `"gatechat.regex"`, `"gatechat.expr"`, `"gatechat.ip"`, `"gatechat.consumers"`,
-`"gatechat.settings"` (`shm_path`).
+`"gatechat.settings"` (`shm_path`), `"gatechat.metadata"` (plugin name -> its plugin_metadata), `"gatechat.shm"`.
 
 The request, in rewrite and access
     ctx:method()                     "GET"
@@ -353,7 +353,7 @@ local function on_request(handle)
     end
     local headers = reply.headers
     for name, value in pairs(ctx.early or headers) do headers[name] = value end
-    ctx.early = nil
+    ctx.early = false
     reply_with(handle, reply.status, headers, body)
   else
     ctx:log("err", "plugin " .. (ctx.step and ctx.step.name or "?") .. " failed: " .. tostring(problem))
@@ -365,7 +365,7 @@ local function handle_response(handle, ctx)
   ctx:respond_with(handle)
   if ctx.early then
     for name, value in pairs(ctx.early) do ctx:set_response_header(name, value) end
-    ctx.early = nil
+    ctx.early = false
   end
   local globals, chain = ctx.globals, ctx.chain
   if globals.header_filter then run(globals.header_filter, "header_filter", ctx) end

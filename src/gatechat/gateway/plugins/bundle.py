@@ -11,23 +11,25 @@ from gatechat.gateway.model import JSON, State
 from gatechat.gateway.plugins.program import entries_of, responds
 from gatechat.gateway.plugins.registry import REGISTRY, lua_of
 
-_LIBRARY = ("json", "uri", "random", "ip", "regex", "expr", "context", "consumers", "runtime")
+_LIBRARY = ("json", "uri", "random", "ip", "regex", "expr", "context", "consumers", "shm", "runtime")
 
 
 def lua_sources(state: State, *, shm_path: str) -> Mapping[str, str]:
     """The texts for the Lua filter's ``source_codes``.
 
-    "request" is for programs that end with the request, "both" for those with ``response``. ``shm_path`` is the file of
-    the counters that all workers share. A consumer's plugin that has something to do with the response makes
-    "request" come into the response too, because routes are not built anew when a consumer changes.
+    "request" is for programs that end with the request, "both" for those with ``response``. ``shm_path`` is the
+    file of the counters that all workers share. A consumer's plugin that has something to do with the response
+    makes "request" come into the response too, because routes are not built anew when a consumer changes.
     """
     consumers = _consumers(state)
+    metadata = {name: resource.value for name, resource in state.all("plugin_metadata").items()}
     overlays = [*consumers["consumers"].values(), *consumers["groups"].values()]
     late = any(responds(entry) for overlay in overlays for entry in overlay.get("plugins", ()))
     common = "".join(
         [
-            _module("settings", f"return require('gatechat.json').decode({_quote({'shm_path': shm_path})})"),
-            _module("data", f"return require('gatechat.json').decode({_quote(consumers)})"),
+            _data("settings", {"shm_path": shm_path}),
+            _data("metadata", metadata),
+            _data("data", consumers),
             _code(),
             "local runtime = require 'gatechat.runtime'\nenvoy_on_request = runtime.on_request\n",
         ]
@@ -42,9 +44,8 @@ def _code() -> str:
     parts = [_module(name, (folder / f"{name}.lua").read_text()) for name in _LIBRARY]
     texts = {plugin.name: lua_of(plugin) for plugin in REGISTRY.values()}
     parts += [_module(f"plugins.{name}", text) for name, text in texts.items() if text is not None]
-    table = "".join(
-        f"  [{json.dumps(name)}] = require 'gatechat.plugins.{name}',\n" for name, text in texts.items() if text is not None
-    )
+    runs = [name for name, text in texts.items() if text is not None]
+    table = "".join(f"  [{json.dumps(name)}] = require 'gatechat.plugins.{name}',\n" for name in runs)
     parts.append(_module("plugins", f"return {{\n{table}}}"))
     return "".join(parts)
 
@@ -53,17 +54,17 @@ def _module(name: str, text: str) -> str:
     return f"package.preload['gatechat.{name}'] = function()\n{text}\nend\n"
 
 
-def _quote(value: JSON) -> str:
-    """A JSON text as a Lua long string, whose closing mark is one that the text has not."""
+def _data(name: str, value: JSON) -> str:
+    """A module that returns ``value``: JSON in a Lua long string, whose closing mark is one that the text has not."""
     text = json.dumps(value, separators=(",", ":"), sort_keys=True)
-    level = 0
-    while f"]{'=' * level}]" in text + "]":
-        level += 1
-    return f"[{'=' * level}[{text}]{'=' * level}]"
+    mark = ""
+    while f"]{mark}]" in text + "]":
+        mark += "="
+    return _module(name, f"return require('gatechat.json').decode([{mark}[{text}]{mark}])")
 
 
 def _consumers(state: State) -> dict[str, dict[str, dict[str, JSON]]]:
-    """``{"consumers": name -> record, "groups": id -> record, "keys": plugin -> key -> [name, credential id]}``."""
+    """{"consumers": name -> record, "groups": id -> record, "keys": plugin -> key -> [name, credential id]}"""
     consumers: dict[str, dict[str, JSON]] = {}
     keys: dict[str, dict[str, JSON]] = {}
     for name, resource in sorted(state.all("consumers").items()):

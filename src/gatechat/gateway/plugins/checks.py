@@ -24,7 +24,7 @@ META: Mapping[str, Any] = {
             "oneOf": [{"type": "string"}, {"type": "object"}],
             "description": "The body of every answer from 400 on that the plugin gives.",
         },
-        "priority": {"type": "integer", "description": "The place in the order of the plugins, instead of its own."},
+        "priority": {"type": "integer", "description": "The place among the plugins, instead of its own."},
         "filter": {"type": "array", "description": "A condition (vars) under which the plugin runs."},
     },
     "additionalProperties": False,
@@ -34,12 +34,11 @@ META: Mapping[str, Any] = {
 
 def plugin_schema(plugin: Plugin, side: Side) -> dict[str, Any]:
     """The JSON Schema of a plugin's configuration on one side, with the ``_meta`` that every plugin has."""
-    schema: Mapping[str, Any] | None = plugin.schema
     if side == "metadata":
-        schema = plugin.metadata_schema
-        if schema is None:
+        if plugin.metadata_schema is None:
             raise Refused(f"plugin [{plugin.name}] has no metadata")
-        return dict(schema)
+        return dict(plugin.metadata_schema)
+    schema = plugin.schema
     if side == "consumer" and plugin.consumer_schema is not None:
         schema = plugin.consumer_schema
     return {**schema, "properties": {**schema.get("properties", {}), "_meta": META}}
@@ -70,7 +69,7 @@ def _check_one(name: str, conf: JSON, side: Side) -> None:
         raise Refused(f"unknown plugin [{name}]")
     meta = conf.get("_meta")
     if isinstance(meta, dict) and "pre_function" in meta:
-        raise Refused(f"plugin {name}: _meta.pre_function is Lua code of OpenResty, which this gateway does not run")
+        raise Refused(f"plugin {name}: _meta.pre_function is Lua for OpenResty, which is not what runs here")
     failed = f"failed to check the configuration of plugin {name} err: "
     error = next(_validator(name, side).iter_errors(conf), None)
     if error is not None:
@@ -96,8 +95,9 @@ def check_duplicate_keys(
 ) -> None:
     """Refuse a consumer or credential whose auth key another one has already.
 
-    ``consumer`` is the username, ``credential`` the credential's own id ("c1") when one is written. A key of the same
-    consumer is no duplicate for the consumer itself; a credential only does not collide with itself.
+    ``consumer`` is the username, ``credential`` the credential's own id ("c1") when one is written. A key
+    of the same consumer is no duplicate for the consumer itself; a credential only does not collide with
+    itself.
     Source: check_duplicate_key of APISIX's consumer.lua.
     """
     for name, conf in plugins.items():

@@ -39,16 +39,22 @@ class IpRestriction(Plugin):
         "oneOf": [{"required": ["whitelist"]}, {"required": ["blacklist"]}],
     }
     differs = (
-        Difference("remote_addr", "The client's address is the connection's; X-Real-IP is not believed.", refused=False),
+        Difference(
+            "remote_addr",
+            "The client's address is the connection's: X-Real-IP is not believed, also not from loopback.",
+            refused=False,
+        ),
     )
     docs = """\
-Lets requests through, or keeps them out, by the address they come from: single addresses and networks, IPv4 and IPv6.
+Lets requests through, or keeps them out, by the address they come from: single addresses and networks, IPv4 and
+IPv6.
 
 ```json
 {"uri": "/admin/*", "plugins": {"ip-restriction": {"whitelist": ["10.0.0.0/8", "::1"]}}, "upstream_id": "1"}
 ```
 
-Give either `whitelist` or `blacklist`. Who is refused gets a 403 `{"message":"Your IP address is not allowed"}`.
+Give either `whitelist` or `blacklist`. Who is refused gets a 403
+`{"message":"Your IP address is not allowed"}`.
 
 Good to know:
 

@@ -15,7 +15,11 @@ class KeyAuth(Plugin):
     schema = {
         "type": "object",
         "properties": {
-            "header": {"type": "string", "default": "apikey", "description": "The header that carries the key."},
+            "header": {
+                "type": "string",
+                "default": "apikey",
+                "description": "The header that carries the key.",
+            },
             "query": {
                 "type": "string",
                 "default": "apikey",
@@ -43,13 +47,15 @@ class KeyAuth(Plugin):
     }
     consumer_schema = {
         "type": "object",
-        "properties": {"key": {"type": "string", "description": "Unique among all consumers and credentials."}},
+        "properties": {
+            "key": {"type": "string", "description": "Unique among all consumers and credentials."},
+        },
         "required": ["key"],
     }
     docs = """\
-Lets a request through only with the key of a [consumer](../resources/consumers.md). The upstream learns who it was:
-`X-Consumer-Username`, `X-Credential-Identifier` (the credential's id, when the key is a credential's) and
-`X-Consumer-Custom-Id` (the consumer's label `custom_id`). What a client sends under these names is removed.
+Lets a request through only with the key of a consumer. The upstream learns who it was: `X-Consumer-Username`,
+`X-Credential-Identifier` (the credential's id, when the key is a credential's) and `X-Consumer-Custom-Id` (the
+consumer's label `custom_id`). What a client sends under these names is removed.
 
 A consumer with a key, as a credential of its own so that it can be exchanged without touching the consumer:
 

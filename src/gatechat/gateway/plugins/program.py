@@ -1,8 +1,9 @@
 """Programs: the plugins of a route in the form that lua/runtime.lua runs, as JSON text.
 
-``{"s": scope, "g": entries of the global rules, "r": entries of the route}``, entries by falling priority, or for a
-dispatcher ``{"d": [{"k": route key, "w": condition, "s": scope, "p": program}]}``. An entry is
-``{"n": name, "o": priority, "p": phases, "c": configuration, "f": _meta.filter, "e": error body, "a": is auth}``.
+``{"s": scope, "g": entries of the global rules, "r": entries of the route}``, entries by falling priority,
+or for a dispatcher ``{"d": [{"k": route key, "w": condition, "s": scope, "p": program}]}``. An entry is
+``{"n": name, "o": priority, "p": phases, "c": configuration, "f": _meta.filter, "e": error body, "a": is
+auth}``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _RESPONSE_PHASES = {"header_filter", "body_filter"}
 
 @dataclass(frozen=True)
 class Program:
-    """``key`` and ``text`` are the "k" and "p" of the filter context; an empty text means that no Lua is needed.
+    """``key`` and ``text`` are the "k" and "p" of the filter context; an empty text: no Lua is needed.
 
     ``response``: it must run under the source "both". ``sets_host``: a plugin chooses the Host sent upstream.
     ``prometheus`` is that plugin's configuration, which is translated natively.
@@ -39,7 +40,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One route of a dispatcher. ``condition`` is what vars.py makes; None always holds. ``program``: see build_program.
+    """One route of a dispatcher. ``condition`` is what vars.py makes; None always holds.
 
     ``scope`` is needed where ``program`` is None and the condition reads ``uri_param_*`` or ``route_id``.
     """
@@ -55,21 +56,22 @@ def build_program(
 ) -> Program | None:
     """The program of a route whose ``plugins`` are merged already (service < plugin_config < route).
 
-    ``scope``: route_id, route_name, service_id, service_name (strings), and ``uris``, the list of the route's patterns,
-    when one has parameters. A plugin in two global rules runs in neither (source: merge_global_rules of APISIX).
-    None when there is nothing to run.
+    ``scope``: route_id, route_name, service_id, service_name (strings), and ``uris``, the list of the
+    route's patterns, when one has parameters. A plugin in two global rules runs in neither (source:
+    merge_global_rules of APISIX). None when there is nothing to run.
     """
     global_plugins = _once(globals_)
     for name in plugins:
         if name in global_plugins and REGISTRY[name].prefer_route and not _disabled(plugins[name]):
             del global_plugins[name]
-    source = {"s": dict(scope), "g": entries_of(global_plugins), "r": entries_of(plugins)}
+    global_entries, entries = entries_of(global_plugins), entries_of(plugins)
     prometheus = _active(plugins, "prometheus") or _active(global_plugins, "prometheus")
-    if not source["g"] and not source["r"] and prometheus is None:
+    runs = bool(global_entries or entries)
+    if not runs and prometheus is None:
         return None
     return _program(
-        source if source["g"] or source["r"] else None,
-        response=any(responds(entry) for entry in [*source["g"], *source["r"]]),
+        {"s": dict(scope), "g": global_entries, "r": entries} if runs else None,
+        response=any(responds(entry) for entry in [*global_entries, *entries]),
         sets_host=any(
             REGISTRY[name].sets_host(conf)
             for name, conf in [*global_plugins.items(), *plugins.items()]
@@ -80,7 +82,7 @@ def build_program(
 
 
 def build_dispatcher(candidates: Sequence[Candidate]) -> Program:
-    """A program that runs the first candidate whose condition holds; when none does, the answer is APISIX's 404."""
+    """Runs the first candidate whose condition holds; when none does, the answer is APISIX's 404."""
     source = []
     for candidate in candidates:
         item: dict[str, JSON] = {"k": candidate.route_key}
@@ -105,7 +107,7 @@ def entries_of(plugins: Mapping[str, JSON], *, overlay: bool = False) -> list[di
 
     ``overlay``: they are a consumer's or group's, where a disabled plugin switches off the route's.
     """
-    entries = []
+    entries: list[dict[str, Any]] = []
     for name, conf in plugins.items():
         plugin = REGISTRY[name]
         if _disabled(conf):

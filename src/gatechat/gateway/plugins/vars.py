@@ -1,6 +1,7 @@
-"""Conditions: expressions of lua-resty-expr (``vars``, ``_meta.filter``) into the form that lua/expr.lua runs.
+"""Conditions: lua-resty-expr (``vars``, ``_meta.filter``) into the form that lua/expr.lua runs.
 
-``["and" | "or" | "nand" | "nor", condition…]`` or ``[operator, variable, value]`` with a fourth ``true`` when negated.
+``["and" | "or" | "nand" | "nor", condition…]`` or ``[operator, variable, value]`` with a fourth ``true``
+when negated.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _OPERATORS = {"==", "~=", ">", ">=", "<", "<=", "~~", "~*", "in", "has", "ipmatc
 
 
 def compile_vars(vars: JSON) -> JSON:
-    """The condition that ``vars`` means; an empty list holds always. Raises Refused with lua-resty-expr's words."""
+    """The condition that ``vars`` means; an empty list always holds. Raises Refused as lua-resty-expr does."""
     if not isinstance(vars, list):
         raise _bad("it must be a list")
     if not vars:
