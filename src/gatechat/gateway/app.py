@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from gatechat.gateway.admin import AdminSettings, create_admin_app
 from gatechat.gateway.apply import Apply
 from gatechat.gateway.delivery import XdsServer
 from gatechat.gateway.envoy import EnvoyProcess
-from gatechat.gateway.metrics import metrics_app
 from gatechat.gateway.status import Status
 from gatechat.gateway.store import Store
 from gatechat.gateway.translate import Options, Translator
@@ -138,7 +138,10 @@ class Gateway:
         await apply.settle()
         admin = create_admin_app(apply, _admin_settings(settings))
         await running.enter_async_context(_serving(admin, admin_socket))
-        await running.enter_async_context(_serving(metrics_app(self._envoy.admin_get), metrics_socket))
+        if find_spec("gatechat.gateway.metrics"):
+            from gatechat.gateway.metrics import metrics_app
+
+            await running.enter_async_context(_serving(metrics_app(self._envoy.admin_get), metrics_socket))
 
 
 def _options(settings: GatewaySettings, proxy_port: int) -> Options:

@@ -1,0 +1,130 @@
+"""The gateway as a whole: it starts, says why it cannot, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from gatechat.gateway.app import Gateway, GatewayError
+from gatechat.gateway.store import StoreError
+from tests.conftest import ADMIN_KEY, settings_on_free_ports
+
+
+@asynccontextmanager
+async def started(data_dir: Path, **settings: object) -> AsyncIterator[Gateway]:
+    gateway = Gateway(settings_on_free_ports(data_dir, **settings))
+    await gateway.start()
+    try:
+        yield gateway
+    finally:
+        await gateway.stop()
+
+
+async def put(gateway: Gateway, path: str, value: object) -> None:
+    async with httpx2.AsyncClient(base_url=gateway.admin_url, headers={"X-API-KEY": ADMIN_KEY}) as admin:
+        (await admin.put(f"/apisix/admin/{path}", json=value)).raise_for_status()
+
+
+async def get(url: str) -> httpx2.Response:
+    async with httpx2.AsyncClient() as client:
+        return await client.get(url)
+
+
+async def test_an_empty_gateway_answers_404_as_apisix(tmp_path: Path) -> None:
+    async with started(tmp_path) as gateway:
+        answer = await get(f"{gateway.proxy_url}/")
+        assert (answer.status_code, answer.json()) == (404, {"error_msg": "404 Route Not Found"})
+        assert (await get(f"{gateway.metrics_url}/apisix/prometheus/metrics")).status_code == 200
+        assert (await get(f"{gateway.admin_url}/apisix/admin/routes")).status_code == 401
+
+
+async def test_what_was_configured_is_served_after_a_restart(
+    tmp_path: Path, echo_upstreams: tuple[str, str]
+) -> None:
+    upstream = {"type": "roundrobin", "nodes": {echo_upstreams[0]: 1}}
+    async with started(tmp_path) as gateway:
+        await put(gateway, "routes/1", {"uri": "/kept", "upstream": upstream})
+    async with started(tmp_path) as gateway:
+        assert (await get(f"{gateway.proxy_url}/kept")).status_code == 200
+
+
+async def test_stopping_ends_envoy_and_frees_the_folder_and_the_ports(tmp_path: Path) -> None:
+    async with started(tmp_path) as gateway:
+        pid = gateway.envoy.pid
+        ports = [int(url.rpartition(":")[2]) for url in (gateway.admin_url, gateway.proxy_url)]
+    assert pid is not None
+    assert not Path(f"/proc/{pid}").exists()
+    async with started(tmp_path, admin_port=ports[0], proxy_port=ports[1]):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("setting", "flag"),
+    [("admin_port", "--admin-port"), ("proxy_port", "--proxy-port"), ("metrics_port", "--metrics-port")],
+)
+async def test_a_taken_port_is_named_with_what_to_do_and_nothing_is_left_running(
+    tmp_path: Path, setting: str, flag: str
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(GatewayError, match=f"port {port} .* is taken: .*{flag}"):
+            await Gateway(settings_on_free_ports(tmp_path, **{setting: port})).start()
+    async with started(tmp_path):
+        pass
+
+
+async def test_a_port_that_another_envoy_shares_is_taken(tmp_path: Path) -> None:
+    """Envoy listens with SO_REUSEPORT: a second one would silently take half of the first one's connections."""
+    async with started(tmp_path / "one") as first:
+        port = int(first.proxy_url.rpartition(":")[2])
+        with pytest.raises(GatewayError, match=f"port {port} for traffic is taken"):
+            await Gateway(settings_on_free_ports(tmp_path / "two", proxy_port=port)).start()
+
+
+async def test_two_gateways_do_not_share_a_data_folder(tmp_path: Path) -> None:
+    async with started(tmp_path):
+        with pytest.raises(StoreError, match="in use by another gatechat"):
+            await Gateway(settings_on_free_ports(tmp_path)).start()
+
+
+async def test_a_start_that_fails_half_way_leaves_nothing_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started_pids: list[int | None] = []
+
+    def fail(*_: object) -> None:
+        started_pids.append(gateway.envoy.pid)
+        raise RuntimeError("half way")
+
+    monkeypatch.setattr("gatechat.gateway.app.create_admin_app", fail)
+    gateway = Gateway(settings_on_free_ports(tmp_path))
+    with pytest.raises(RuntimeError, match="half way"):
+        await gateway.start()
+    (pid,) = started_pids
+    assert pid is not None
+    assert not Path(f"/proc/{pid}").exists()
+    monkeypatch.undo()
+    async with started(tmp_path):
+        pass
+
+
+async def test_a_data_folder_with_a_long_path_works_too(tmp_path: Path) -> None:
+    """A Unix socket's path is at most 107 bytes long."""
+    folder = tmp_path / ("long" * 25)
+    async with started(folder) as gateway:
+        assert (await get(f"{gateway.proxy_url}/")).status_code == 404
+
+
+async def test_the_keys_are_in_no_text_that_may_be_logged(tmp_path: Path) -> None:
+    settings = settings_on_free_ports(tmp_path, viewer_key="viewers-key")
+    assert ADMIN_KEY not in repr(settings)
+    assert "viewers-key" not in repr(settings)
+    assert os.fspath(tmp_path) in repr(settings)
