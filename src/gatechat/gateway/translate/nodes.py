@@ -1,0 +1,106 @@
+"""The nodes of an upstream and the endpoints they become."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from gatechat.gateway.model import JSON, Refused
+
+STANDARD_PORTS = {"http": 80, "https": 443, "grpc": 80, "grpcs": 443}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Node:
+    """``host`` is an address without brackets, or a domain name. A higher ``priority`` gets the traffic first."""
+
+    host: str
+    port: int
+    weight: int
+    priority: int
+
+    @property
+    def is_domain(self) -> bool:
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return True
+        return False
+
+    def host_header(self, scheme: str) -> str:
+        """The Host that ``pass_host: node`` sends. Source: parse_server_for_upstream_host in apisix/balancer.lua."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == STANDARD_PORTS[scheme] else f"{host}:{self.port}"
+
+
+def parse_nodes(nodes: JSON, scheme: str, where: str) -> tuple[Node, ...]:
+    """The nodes that may get traffic: without those of weight 0, but a single node gets it whatever its weight.
+
+    Source: pick_server in apisix/balancer.lua. Raises Refused for an address that is none.
+    """
+    found = sorted(_nodes(nodes, scheme, where))
+    if len(found) == 1:
+        return (Node(found[0].host, found[0].port, max(found[0].weight, 1), found[0].priority),)
+    return tuple(node for node in found if node.weight > 0)
+
+
+def _nodes(nodes: JSON, scheme: str, where: str) -> Iterator[Node]:
+    default = STANDARD_PORTS[scheme]
+    if isinstance(nodes, Mapping):
+        for address, weight in nodes.items():
+            host, port = _split(address, where)
+            yield Node(host, port or default, weight, 0)
+    else:
+        for node in nodes:
+            host = node["host"].strip("[]")
+            yield Node(host, node.get("port") or default, node["weight"], node.get("priority", 0))
+
+
+def _split(address: str, where: str) -> tuple[str, int | None]:
+    """``host``, ``host:port``, ``[v6]`` or ``[v6]:port``."""
+    host, colon, port = address.rpartition(":")
+    if address.endswith("]") or not colon:
+        return address.strip("[]"), None
+    if ":" in host and not host.startswith("["):
+        raise Refused(f"{where}: node {address!r}: put an IPv6 address in brackets, [::1]:80")
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise Refused(f"{where}: node {address!r}: invalid port {port}")
+    return host.strip("[]"), int(port)
+
+
+def endpoints(
+    name: str, nodes: tuple[Node, ...], conf: Mapping[str, JSON]
+) -> endpoint_pb2.ClusterLoadAssignment:
+    """The nodes by falling priority. A lower level gets traffic only when the one above has no healthy node at all."""
+    scheme = conf.get("scheme", "http")
+    check_port = conf.get("checks", {}).get("active", {}).get("port")
+    assignment = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
+    for level, priority in enumerate(sorted({node.priority for node in nodes}, reverse=True)):
+        locality = assignment.endpoints.add(priority=level)
+        for node in nodes:
+            if node.priority == priority:
+                locality.lb_endpoints.append(
+                    _endpoint(node, scheme, conf.get("pass_host") == "node", check_port)
+                )
+    if len(assignment.endpoints) > 1:
+        assignment.policy.overprovisioning_factor.CopyFrom(UInt32Value(value=100 * len(nodes)))
+    return assignment
+
+
+def _endpoint(
+    node: Node, scheme: str, named: bool, check_port: int | None
+) -> endpoint_components_pb2.LbEndpoint:
+    endpoint = endpoint_components_pb2.LbEndpoint()
+    address = endpoint.endpoint.address.socket_address
+    address.address, address.port_value = node.host, node.port
+    if named:
+        endpoint.endpoint.hostname = node.host_header(scheme)
+    if check_port is not None:
+        endpoint.endpoint.health_check_config.port_value = check_port
+    if node.weight != 1:
+        endpoint.load_balancing_weight.CopyFrom(UInt32Value(value=node.weight))
+    return endpoint

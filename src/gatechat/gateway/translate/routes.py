@@ -1,0 +1,134 @@
+"""One route as the Envoy route that a match leads to.
+
+What all routes have in common is on the route table (listener.py): each carries only what is its own, because Envoy's
+time to take in a table of 10,000 goes with its bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from envoy.config.route.v3 import route_components_pb2 as pb
+from envoy.extensions.filters.http.lua.v3 import lua_pb2
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
+
+from gatechat.gateway.model import JSON
+from gatechat.gateway.plugins import Program
+from gatechat.gateway.translate import names, pages
+from gatechat.gateway.translate.merge import Merged, Missing
+from gatechat.gateway.translate.upstreams import DEFAULT_TIMEOUT, Upstream
+from gatechat.gateway.translate.values import duration
+from gatechat.gateway.translate.wire import dump
+
+_RETRY_ON = "connect-failure,reset-before-request"
+"""Only what has not reached the upstream: nothing is ever done twice."""
+
+
+def proxied(merged: Merged, upstream: Upstream, program: Program | None) -> bytes:
+    """The route to ``upstream``."""
+    route = _bare(merged.id)
+    action = route.route
+    timeout = merged.timeout or upstream.conf.get("timeout") or {}
+    action.cluster = upstream.cluster_name(_connect(merged, upstream))
+    action.timeout.SetInParent()
+    _host(action, upstream)
+    _timeouts(action, upstream, float(timeout.get("read", DEFAULT_TIMEOUT)))
+    if merged.websocket:
+        action.upgrade_configs.add(upgrade_type="websocket", enabled=BoolValue(value=True))
+    _run(route, merged.scope, program)
+    return dump(route)
+
+
+def connect_timeout(merged: Merged, upstream: Upstream) -> float:
+    """Seconds. The route's own timeout comes before the upstream's (set_balancer_opts in apisix/balancer.lua)."""
+    return _connect(merged, upstream)
+
+
+def answered(merged: Merged, status: int, program: Program | None) -> bytes:
+    """A route that has nowhere to send its requests: the plugins run, then the answer is ``status``."""
+    return _direct(merged.id, merged.scope, status, pages.page(status), pages.HTML, program)
+
+
+def not_found(program: Program | None) -> bytes:
+    """What a request is told that no route wanted. ``program`` runs the global rules."""
+    return _direct("", {}, 404, pages.NOT_FOUND, pages.PLAIN_TEXT, program)
+
+
+def dispatching(program: Program) -> bytes:
+    """The stand-in for routes that are chosen by conditions: its Lua chooses, and has the request matched again."""
+    route = _bare("")
+    route.direct_response.status = 404
+    _run(route, {}, program)
+    return dump(route)
+
+
+def finding_host() -> bytes:
+    """The stand-in for a Host with capitals or a foreign port: its Lua has the request matched with a plain one.
+
+    The plugins' filter is enabled here too: which filters a request passes is settled before the second match.
+    """
+    route = _bare("")
+    route.direct_response.status = 404
+    for name in (names.HOST_FILTER, names.LUA_FILTER):
+        source = "host" if name == names.HOST_FILTER else "both"
+        route.typed_per_filter_config[name].Pack(lua_pb2.LuaPerRoute(name=source))
+    return dump(route)
+
+
+def _bare(name: str) -> pb.Route:
+    route = pb.Route(name=name)
+    route.match.prefix = ""
+    return route
+
+
+def _direct(
+    name: str, scope: Mapping[str, JSON], status: int, body: str, content_type: str, program: Program | None
+) -> bytes:
+    route = _bare(name)
+    route.direct_response.status = status
+    route.direct_response.body.inline_string = body
+    header = route.response_headers_to_add.add()
+    header.header.key, header.header.value = "content-type", content_type
+    header.append_action = 2  # OVERWRITE_IF_EXISTS_OR_ADD
+    _run(route, scope, program)
+    return dump(route)
+
+
+def _connect(merged: Merged, upstream: Upstream) -> float:
+    return float(merged.timeout["connect"]) if merged.timeout else upstream.connect_timeout
+
+
+def _host(action: pb.RouteAction, upstream: Upstream) -> None:
+    pass_host = upstream.conf.get("pass_host", "pass")
+    if pass_host == "rewrite":
+        action.host_rewrite_literal = upstream.conf["upstream_host"]
+    elif pass_host == "node":
+        action.auto_host_rewrite.value = True
+
+
+def _timeouts(action: pb.RouteAction, upstream: Upstream, read: float) -> None:
+    """``read`` seconds without a byte are a 504. With other nodes to try, each try has as long, and the sum is bounded."""
+    retries = upstream.retries
+    if retries <= 0:
+        if read != DEFAULT_TIMEOUT:
+            action.idle_timeout.CopyFrom(duration(read))
+        return
+    policy = action.retry_policy
+    policy.retry_on = _RETRY_ON
+    if retries != 1:
+        policy.num_retries.CopyFrom(UInt32Value(value=retries))
+    policy.per_try_idle_timeout.CopyFrom(duration(read))
+    action.idle_timeout.CopyFrom(duration(read * (retries + 1) + 1))
+
+
+def _run(route: pb.Route, scope: Mapping[str, JSON], program: Program | None) -> None:
+    if program is None:
+        return
+    if program.text:
+        lua = lua_pb2.LuaPerRoute(name="both" if program.response else "request")
+        lua.filter_context.update({"k": program.key, "p": program.text})
+        route.typed_per_filter_config[names.LUA_FILTER].Pack(lua, deterministic=True)
+    if program.prometheus is not None:
+        route.metadata.filter_metadata[names.METADATA].update(
+            {"route": scope.get("route_id", ""), "service": scope.get("service_id", "")}
+        )

@@ -1,0 +1,69 @@
+"""TLS to the upstream: which name is asked for, which certificate is shown, and whether the upstream's is checked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.extensions.transport_sockets.tls.v3 import secret_pb2, tls_pb2
+from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as http
+
+from gatechat.gateway.model import JSON
+from gatechat.gateway.translate.nodes import Node
+from gatechat.gateway.translate.wire import dump
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """PEM texts. ``name`` is the secret's; it comes from their content."""
+
+    certificate: str
+    key: str = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return "tls/" + hashlib.blake2b((self.certificate + self.key).encode(), digest_size=10).hexdigest()
+
+    def secret(self) -> bytes:
+        secret = secret_pb2.Secret(name=self.name)
+        secret.tls_certificate.certificate_chain.inline_string = self.certificate
+        secret.tls_certificate.private_key.inline_string = self.key
+        return dump(secret)
+
+
+def secure(
+    cluster: cluster_pb2.Cluster,
+    options: http.HttpProtocolOptions,
+    conf: Mapping[str, JSON],
+    nodes: tuple[Node, ...],
+    certificate: ClientCertificate | None,
+    trusted_ca: str,
+) -> None:
+    """The name asked for (SNI) is the Host that the upstream is sent. Source: proxy_ssl_name in apisix/cli/ngx_tpl.lua."""
+    context = tls_pb2.UpstreamTlsContext()
+    verify = conf.get("tls", {}).get("verify", False)
+    pass_host = conf.get("pass_host", "pass")
+    if pass_host == "rewrite":
+        context.sni = conf["upstream_host"].rsplit(":", 1)[0]
+    elif pass_host == "node":
+        hosts = {node.host for node in nodes if node.is_domain}
+        if len(hosts) == 1:
+            context.sni = hosts.pop()
+        else:
+            context.auto_host_sni = True
+    else:
+        options.upstream_http_protocol_options.auto_sni = True
+    if verify:
+        context.common_tls_context.validation_context.trusted_ca.filename = trusted_ca
+        if options.upstream_http_protocol_options.auto_sni:
+            options.upstream_http_protocol_options.auto_san_validation = True
+        else:
+            context.auto_sni_san_validation = True
+    if certificate is not None:
+        reference = context.common_tls_context.tls_certificate_sds_secret_configs.add(name=certificate.name)
+        reference.sds_config.ads.SetInParent()
+        reference.sds_config.resource_api_version = 2
+    cluster.transport_socket.name = "envoy.transport_sockets.tls"
+    cluster.transport_socket.typed_config.Pack(context)
