@@ -34,7 +34,8 @@ class Plugin:
     of both.
     ``auth`` marks a plugin that identifies a consumer, ``consumer_key`` the field of its consumer side by
     which one is found. ``prefer_route``: a route's configuration replaces that of a global rule, instead of
-    running besides it.
+    running besides it. ``counts``: it counts for the resource that its configuration belongs to, whose name
+    the Lua functions find in ``ctx.step.owner``.
     """
 
     name: ClassVar[str]
@@ -44,6 +45,7 @@ class Plugin:
     auth: ClassVar[bool] = False
     consumer_key: ClassVar[str | None] = None
     prefer_route: ClassVar[bool] = False
+    counts: ClassVar[bool] = False
     schema: ClassVar[Mapping[str, Any]]
     consumer_schema: ClassVar[Mapping[str, Any] | None] = None
     metadata_schema: ClassVar[Mapping[str, Any] | None] = None

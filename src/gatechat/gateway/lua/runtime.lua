@@ -81,7 +81,7 @@ local function step_from(entry)
   local run = {}
   for _, phase in ipairs(entry.p) do run[phase] = code[phase] or false end
   return {
-    run = run, conf = conf, name = entry.n, priority = entry.o, error_response = entry.e, auth = entry.a,
+    run = run, conf = conf, name = entry.n, priority = entry.o, error_response = entry.e, auth = entry.a, owner = entry.w,
     filter = entry.f and expr.compile(entry.f), filter_vars = entry.f and expr.variables(entry.f),
     yields = entry.y, off = entry.off,
   }
@@ -142,6 +142,7 @@ local function program_from(source)
   return {
     scope = scope,
     key = scope.route_id or "",
+    counted = source.m,
     globals = chain_from(steps_from(source.g)),
     route = chain_from(steps_from(source.r)),
     merged = setmetatable({}, { __mode = "k" }),
@@ -258,6 +259,7 @@ local function run_request(program, ctx)
   if chain.rewrite then run(chain.rewrite, "rewrite", ctx) end
   local consumer = ctx.consumer
   if consumer then
+    if program.counted then ctx.handle:streamInfo():dynamicMetadata():set(METADATA, "consumer", consumer.username) end
     if consumer.group_id and not consumers.groups[consumer.group_id] then
       ctx:log("err", "consumer group " .. consumer.group_id .. " is not there")
       ctx:respond(503)

@@ -44,8 +44,21 @@ local function decode_args(query)
   return args
 end
 
+local function hex(c)
+  return format("%%%02X", byte(c))
+end
+
 local function escape(text)
-  return (gsub(text, "[^%w%-%._~]", function(c) return format("%%%02X", byte(c)) end))
+  return (gsub(text, "[^%w%-%._~]", hex))
+end
+
+-- What nginx escapes in a path that it writes itself (NGX_ESCAPE_URI).
+local function escape_path(text)
+  return (gsub(text, '[%z\1-\32\127-\255"#%%<>?\\^`{|}]', hex))
+end
+
+local function escape_controls(text)
+  return (gsub(text, "[%z\1-\31\127]", hex))
 end
 
 local function encode_args(args)
@@ -92,5 +105,6 @@ local function params(patterns, path)
 end
 
 return {
-  decode = decode, escape = escape, decode_args = decode_args, encode_args = encode_args, params = params,
+  decode = decode, escape = escape, escape_path = escape_path, escape_controls = escape_controls,
+  decode_args = decode_args, encode_args = encode_args, params = params,
 }

@@ -11,8 +11,6 @@ from gatechat.gateway.model import JSON, State
 from gatechat.gateway.plugins.program import entries_of, responds
 from gatechat.gateway.plugins.registry import REGISTRY, lua_of
 
-_LIBRARY = ("json", "uri", "random", "ip", "regex", "expr", "context", "consumers", "shm", "runtime")
-
 
 def lua_sources(state: State, *, shm_path: str) -> Mapping[str, str]:
     """The texts for the Lua filter's ``source_codes``.
@@ -41,7 +39,8 @@ def lua_sources(state: State, *, shm_path: str) -> Mapping[str, str]:
 @cache
 def _code() -> str:
     folder = files("gatechat.gateway") / "lua"
-    parts = [_module(name, (folder / f"{name}.lua").read_text()) for name in _LIBRARY]
+    library = sorted((file for file in folder.iterdir() if file.name.endswith(".lua")), key=lambda file: file.name)
+    parts = [_module(file.name.removesuffix(".lua"), file.read_text()) for file in library]
     texts = {plugin.name: lua_of(plugin) for plugin in REGISTRY.values()}
     parts += [_module(f"plugins.{name}", text) for name, text in texts.items() if text is not None]
     runs = [name for name, text in texts.items() if text is not None]
@@ -74,7 +73,7 @@ def _consumers(state: State) -> dict[str, dict[str, dict[str, JSON]]]:
             record["group_id"] = str(value["group_id"])
         if "custom_id" in value.get("labels", {}):
             record["custom_id"] = value["labels"]["custom_id"]
-        if plugins := entries_of(value.get("plugins", {}), overlay=True):
+        if plugins := entries_of(value.get("plugins", {}), f"consumers/{name}", overlay=True):
             record["plugins"] = plugins
         consumers[name] = record
         _add_keys(keys, value.get("plugins", {}), [name])
@@ -83,7 +82,7 @@ def _consumers(state: State) -> dict[str, dict[str, dict[str, JSON]]]:
         if owner in consumers:
             _add_keys(keys, resource.value.get("plugins", {}), [owner, credential])
     groups = {
-        id: {"plugins": entries_of(resource.value.get("plugins", {}), overlay=True)}
+        id: {"plugins": entries_of(resource.value.get("plugins", {}), f"consumer_groups/{id}", overlay=True)}
         for id, resource in sorted(state.all("consumer_groups").items())
     }
     return {"consumers": consumers, "groups": groups, "keys": keys}

@@ -3,7 +3,7 @@
 ``{"s": scope, "g": entries of the global rules, "r": entries of the route}``, entries by falling priority,
 or for a dispatcher ``{"d": [{"k": route key, "w": condition, "s": scope, "p": program}]}``. An entry is
 ``{"n": name, "o": priority, "p": phases, "c": configuration, "f": _meta.filter, "e": error body, "a": is
-auth}``.
+auth, "w": the resource it counts for}``. "m" of a program: requests are counted, say whose they are.
 """
 
 from __future__ import annotations
@@ -64,13 +64,16 @@ def build_program(
     for name in plugins:
         if name in global_plugins and REGISTRY[name].prefer_route and not _disabled(plugins[name]):
             del global_plugins[name]
-    global_entries, entries = entries_of(global_plugins), entries_of(plugins)
+    global_entries = entries_of(global_plugins, "global_rules")
+    entries = entries_of(plugins, f"routes/{scope.get('route_id', '')}")
     prometheus = _active(plugins, "prometheus") or _active(global_plugins, "prometheus")
     runs = bool(global_entries or entries)
     if not runs and prometheus is None:
         return None
     return _program(
-        {"s": dict(scope), "g": global_entries, "r": entries} if runs else None,
+        {"s": dict(scope), "g": global_entries, "r": entries, **({"m": 1} if prometheus is not None else {})}
+        if runs
+        else None,
         response=any(responds(entry) for entry in [*global_entries, *entries]),
         sets_host=any(
             REGISTRY[name].sets_host(conf)
@@ -102,9 +105,10 @@ def build_dispatcher(candidates: Sequence[Candidate]) -> Program:
     )
 
 
-def entries_of(plugins: Mapping[str, JSON], *, overlay: bool = False) -> list[dict[str, Any]]:
+def entries_of(plugins: Mapping[str, JSON], owner: str, *, overlay: bool = False) -> list[dict[str, Any]]:
     """The entries of the plugins that run in Lua, in their order.
 
+    ``owner`` is the resource ("consumers/jack") that they belong to where their ``_meta.parent`` names no other.
     ``overlay``: they are a consumer's or group's, where a disabled plugin switches off the route's.
     """
     entries: list[dict[str, Any]] = []
@@ -114,7 +118,7 @@ def entries_of(plugins: Mapping[str, JSON], *, overlay: bool = False) -> list[di
             if overlay and plugin.phases:
                 entries.append({"n": name, "o": plugin.priority, "p": [], "off": True})
         elif plugin.phases and not (overlay and plugin.auth):
-            entries.append(_entry(plugin, conf))
+            entries.append(_entry(plugin, conf, owner))
     entries.sort(key=lambda entry: (-entry["o"], entry["n"]))
     return entries
 
@@ -124,7 +128,7 @@ def responds(entry: Mapping[str, Any]) -> bool:
     return not _RESPONSE_PHASES.isdisjoint(entry["p"])
 
 
-def _entry(plugin: Plugin, conf: Mapping[str, JSON]) -> dict[str, Any]:
+def _entry(plugin: Plugin, conf: Mapping[str, JSON], owner: str) -> dict[str, Any]:
     meta = conf.get("_meta", {})
     bare = {name: value for name, value in conf.items() if name != "_meta"}
     entry: dict[str, Any] = {
@@ -135,6 +139,8 @@ def _entry(plugin: Plugin, conf: Mapping[str, JSON]) -> dict[str, Any]:
     }
     if plugin.auth:
         entry["a"] = True
+    if plugin.counts:
+        entry["w"] = meta.get("parent", owner)
     if meta.get("filter"):
         entry["f"] = compile_vars(meta["filter"])
     if "error_response" in meta:
