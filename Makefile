@@ -1,6 +1,6 @@
 # Each target makes what it needs: nothing has to be installed first but Python 3.11+ and make.
 .DEFAULT_GOAL := help
-.PHONY: help up test lint format regen bench docs env lock clean
+.PHONY: help up test judge lint format regen bench docs env lock clean
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 RUN := .venv/.installed-run
@@ -14,6 +14,9 @@ up: $(RUN) ## the whole of gatechat on this machine: gateway, assistant and a de
 
 test: $(DEV) ## every test, against the real Envoy (ARGS="tests/cli -k port" for some)
 	@python -m pytest $(ARGS)
+
+judge: $(DEV) ## Apache APISIX's own tests against the gateway (APISIX=path of its source, ARGS="--only t/admin/routes.t")
+	@python -m tests.judge --apisix "$(APISIX)" $(ARGS)
 
 lint: $(DEV) ## style, types and the contracts between the rooms
 	ruff check .

@@ -1,0 +1,1 @@
+"""Plays Apache APISIX's own test files against the embedded gateway."""

@@ -1,0 +1,91 @@
+"""Reads the ``--- config`` section of a block: the locations, and the Lua that answers in each."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+class NotPlain(Exception):
+    """The configuration does what only an nginx can; the message names it."""
+
+
+@dataclass(frozen=True)
+class Location:
+    modifier: str
+    path: str
+    lua: str
+
+    def answers(self, path: str) -> bool:
+        if self.modifier == "=":
+            return path == self.path
+        if self.modifier in ("~", "~*"):
+            return re.search(self.path, path) is not None
+        return path.startswith(self.path)
+
+
+TOKEN = re.compile(r"\s+|#[^\n]*|([{};])|\"((?:\\.|[^\"\\])*)\"|'((?:\\.|[^'\\])*)'|([^\s{};\"']+)")
+LUA_SKIP = re.compile(r"--\[(=*)\[|--[^\n]*|\[(=*)\[|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[{}]", re.S)
+
+
+def read_locations(config: str) -> list[Location]:
+    """The locations, longest path first. Raises NotPlain for directives that need an nginx."""
+    found = []
+    position = 0
+    while True:
+        words, position, opened = _directive(config, position)
+        if not words:
+            return sorted(
+                found, key=lambda location: (location.modifier == "=", len(location.path)), reverse=True
+            )
+        if words[0] != "location" or not opened:
+            raise NotPlain(f"nginx directive {words[0]}")
+        lua, position = _content(config, position)
+        found.append(Location(words[1] if len(words) > 2 else "", words[-1], lua))
+
+
+def _content(config: str, position: int) -> tuple[str, int]:
+    lua = ""
+    while True:
+        words, position, opened = _directive(config, position)
+        if not words:
+            return lua, position
+        if words[0] == "content_by_lua_block" and opened:
+            end = _lua_end(config, position)
+            lua, position = config[position:end], end + 1
+        else:
+            raise NotPlain(f"nginx directive {words[0]}")
+
+
+def _directive(config: str, position: int) -> tuple[list[str], int, bool]:
+    """The words of the next directive, where it ends, whether it opens a block; no words: a block ended."""
+    words: list[str] = []
+    while position < len(config):
+        match = TOKEN.match(config, position)
+        if match is None:
+            raise NotPlain("a configuration that is no nginx syntax")
+        position = match.end()
+        sign = match[1]
+        if sign:
+            return words, position, sign == "{"
+        word = next((group for group in match.groups()[1:] if group is not None), None)
+        if word is not None:
+            words.append(word)
+    return words, position, False
+
+
+def _lua_end(config: str, position: int) -> int:
+    depth = 1
+    while match := LUA_SKIP.search(config, position):
+        text = match[0]
+        position = match.end()
+        if text.endswith("["):
+            level = match[1] if match[1] is not None else match[2]
+            position = config.index(f"]{level}]", position) + len(level) + 2
+        elif text == "{":
+            depth += 1
+        elif text == "}":
+            depth -= 1
+            if depth == 0:
+                return match.start()
+    raise NotPlain("a Lua block without its end")

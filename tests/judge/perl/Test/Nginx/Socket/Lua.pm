@@ -1,0 +1,3 @@
+# t::APISIX exports all that the files use of it.
+package Test::Nginx::Socket::Lua;
+1;
