@@ -37,13 +37,14 @@ class Health(Enum):
 class AdminClient:
     """One kept-alive connection pool to one Admin API. Adds the admin key to every request.
 
-    ``timeout`` is for a whole exchange, in seconds. It speaks below httpx2's client on purpose: no redirect is
-    followed, no cookie kept, no proxy of the environment used and no URL logged. The key goes to ``url`` alone.
+    ``timeout`` is for a whole exchange, in seconds. It speaks below httpx2's client on purpose: no redirect
+    is followed, no cookie kept, no proxy of the environment used and no URL logged. The key goes to ``url``
+    and nowhere else.
     """
 
     def __init__(self, url: str, key: str | None, timeout: float) -> None:
         self._url = httpx2.URL(url)
-        self._prefix = urlsplit(url).path.encode()
+        self._prefix = urlsplit(url).path.rstrip("/").encode()
         self._headers = {"accept-encoding": "identity", "user-agent": "gatechat"}
         if key is not None:
             self._headers["x-api-key"] = key

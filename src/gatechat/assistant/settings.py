@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from gatechat.apisix.kinds import LARGEST_BODY
+
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 """The names this machine has for itself in a Host or an Origin header."""
 
@@ -42,7 +44,7 @@ class AssistantSettings:
     verification_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     gateway_url: str = "http://localhost:9080"
     contact_email: str = "support@example.com"
-    max_body_bytes: int = 1_572_864  # what Apache APISIX itself takes (apisix/admin/init.lua)
+    max_body_bytes: int = LARGEST_BODY
     timeout: float = 30.0  # ChatGPT gives up after 45
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
@@ -52,20 +54,13 @@ class AssistantSettings:
         object.__setattr__(self, "public_url", _url("public_url", self.public_url or self._own_url()))
         object.__setattr__(self, "admin_url", _url("admin_url", self.admin_url))
         object.__setattr__(self, "gateway_url", _url("gateway_url", self.gateway_url))
-        if self.token is not None and (len(self.token) < 16 or not _visible(self.token)):
-            raise SettingsError(
-                "token: at least 16 visible ASCII characters, without spaces; "
-                "`python3 -c 'import secrets; print(secrets.token_urlsafe(32))'` makes one"
-            )
+        for name, secret in (("token", self.token), ("admin_key", self.admin_key)):
+            if secret is not None and not _visible(secret):
+                raise SettingsError(f"{name}: only visible ASCII characters, as a header can carry them")
         if self.token is None and not is_loopback(self.host):
             raise SettingsError(
                 f"host {self.host} lets other machines change the gateway: set a token that callers must "
-                f"send "
-                "(--token or GATECHAT_TOKEN), or stay on host 127.0.0.1"
-            )
-        if self.admin_key is not None and not _visible(self.admin_key):
-            raise SettingsError(
-                "admin_key: visible ASCII characters without spaces, as an HTTP header can carry them"
+                "send (--token or GATECHAT_TOKEN), or stay on host 127.0.0.1"
             )
         if self.max_body_bytes < 1 or self.timeout <= 0:
             raise SettingsError("max_body_bytes and timeout: greater than 0")
