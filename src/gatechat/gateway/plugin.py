@@ -74,7 +74,7 @@ class Plugin:
 
 
 def with_defaults(schema: Mapping[str, Any], value: JSON) -> JSON:
-    """A copy of ``value`` with the schema's defaults filled in, also in nested objects and in items of arrays."""
+    """A copy of ``value`` with the schema's defaults filled in, also in nested objects and arrays."""
     if isinstance(value, dict):
         properties: Mapping[str, Any] = schema.get("properties", {})
         filled = {name: with_defaults(properties.get(name, {}), item) for name, item in value.items()}

@@ -1,8 +1,8 @@
 """Regular expressions as APISIX's users write them (PCRE), into a small tree that ``lua/regex.lua`` runs.
 
 Envoy's Lua has no regular expressions of its own. PCRE's spellings that Python does not know are rewritten,
-Python's own parser makes the tree, and what the matcher cannot do is refused here, before it is stored. Patterns
-match bytes, as PCRE does in OpenResty without the flag ``u``.
+Python's own parser makes the tree, and what the matcher cannot do is refused here, before it is stored.
+Patterns match bytes, as PCRE does in OpenResty without the flag ``u``.
 
 The tree: ``{"n": groups, "names": {name: index}, "x": node}``, a node is a list:
 ``["lit", text]``, ``["bytes", byte…]``, ``["set", low, high, low, high…]``, ``["seq", node…]``,
@@ -29,7 +29,7 @@ _NEWLINE = 10
 
 
 def compile_regex(pattern: str, *, ignore_case: bool = False) -> JSON:
-    """The tree of ``pattern``. Raises Refused, with the reason and place, for what is wrong or not supported."""
+    """The tree of ``pattern``. Raises Refused, with the reason, for what is wrong or not supported."""
     if len(pattern) > _MAX_LENGTH:
         raise Refused(f"the regular expression is longer than {_MAX_LENGTH} characters")
     try:

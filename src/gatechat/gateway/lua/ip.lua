@@ -3,7 +3,7 @@
 local ffi = require "ffi"
 
 local find, sub, byte, match = string.find, string.sub, string.byte, string.match
-local tonumber, ipairs, error = tonumber, ipairs, error
+local tonumber, ipairs, error, type = tonumber, ipairs, error, type
 local rshift = bit.rshift
 local floor = math.floor
 
@@ -45,7 +45,7 @@ local function inside(bytes, net)
   return not net.last or rshift(byte(bytes, net.whole + 1), net.shift) == net.last
 end
 
--- A function that says whether an address (text) is in one of the networks; nil and what is no address are in none.
+-- A function that says whether an address is in one of the networks; what is no address is in none.
 local function matcher(texts)
   local single, nets = {}, {}
   for _, text in ipairs(texts) do
@@ -53,7 +53,7 @@ local function matcher(texts)
     if net.whole == net.size then single[net.prefix] = true else nets[#nets + 1] = net end
   end
   return function(text)
-    local bytes = text and parse(text)
+    local bytes = type(text) == "string" and parse(text)
     if not bytes then return false end
     if single[bytes] then return true end
     for i = 1, #nets do

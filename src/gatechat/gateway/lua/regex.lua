@@ -5,7 +5,8 @@ after it. A match allocates nothing but its captures. What needs more than STEPS
 ]]
 
 local error, pairs, tonumber, type, setmetatable = error, pairs, tonumber, type, setmetatable
-local byte, sub, find, char, lower, gsub = string.byte, string.sub, string.find, string.char, string.lower, string.gsub
+local byte, sub, find, char, lower = string.byte, string.sub, string.find, string.char, string.lower
+local gsub, match = string.gsub, string.match
 local concat = table.concat
 local unpack = unpack
 
@@ -326,13 +327,12 @@ end
 -- $1, ${1}, $0 (the whole) and $$, as ngx.re.sub has them; a group that took no part is empty.
 local function expand(template, found)
   if not find(template, "$", 1, true) then return template end
-  return (gsub(template, "%$({?)(%$?%d*)(}?)", function(open, what, close)
-    if what == "$" and open == "" then return "$" .. close end
-    local number = tonumber(what)
-    if not number then return nil end
-    local text = found[number] or ""
-    if open == "" then return text .. close end
-    return close ~= "" and text or nil
+  return (gsub(template, "%$([%${%d]%d*}?)", function(what)
+    if byte(what) == 36 then return what end
+    local number = match(what, "^{(%d+)}$")
+    if number then return found[tonumber(number)] or "" end
+    local digits, tail = match(what, "^(%d+)(}?)$")
+    return digits and (found[tonumber(digits)] or "") .. tail
   end))
 end
 

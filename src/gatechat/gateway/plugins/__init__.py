@@ -1,4 +1,4 @@
-"""The gateway's plugins: which there are, whether a configuration is right, and the programs for Envoy's Lua."""
+"""The gateway's plugins: which there are, checks of configurations, and the programs for Envoy's Lua."""
 
 from gatechat.gateway.plugins.bundle import lua_sources
 from gatechat.gateway.plugins.checks import check_duplicate_keys, check_plugins, plugin_schema

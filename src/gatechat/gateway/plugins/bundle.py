@@ -15,9 +15,9 @@ from gatechat.gateway.plugins.registry import REGISTRY, lua_of
 def lua_sources(state: State, *, shm_path: str) -> Mapping[str, str]:
     """The texts for the Lua filter's ``source_codes``.
 
-    "request" is for programs that end with the request, "both" for those with ``response``. ``shm_path`` is the
-    file of the counters that all workers share. A consumer's plugin that has something to do with the response
-    makes "request" come into the response too, because routes are not built anew when a consumer changes.
+    "request" is for programs that end with the request, "both" for those with ``response``. ``shm_path`` is
+    the file of the counters that all workers share. A consumer's plugin that has something to do with the
+    response makes "request" come into the response too: routes are not built anew when a consumer changes.
     """
     consumers = _consumers(state)
     metadata = {name: resource.value for name, resource in state.all("plugin_metadata").items()}
@@ -39,7 +39,9 @@ def lua_sources(state: State, *, shm_path: str) -> Mapping[str, str]:
 @cache
 def _code() -> str:
     folder = files("gatechat.gateway") / "lua"
-    library = sorted((file for file in folder.iterdir() if file.name.endswith(".lua")), key=lambda file: file.name)
+    library = sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".lua")), key=lambda file: file.name
+    )
     parts = [_module(file.name.removesuffix(".lua"), file.read_text()) for file in library]
     texts = {plugin.name: lua_of(plugin) for plugin in REGISTRY.values()}
     parts += [_module(f"plugins.{name}", text) for name, text in texts.items() if text is not None]
@@ -54,7 +56,7 @@ def _module(name: str, text: str) -> str:
 
 
 def _data(name: str, value: JSON) -> str:
-    """A module that returns ``value``: JSON in a Lua long string, whose closing mark is one that the text has not."""
+    """A module that returns ``value``: JSON in a Lua long string with a closing mark that the text has not."""
     text = json.dumps(value, separators=(",", ":"), sort_keys=True)
     mark = ""
     while f"]{mark}]" in text + "]":
@@ -63,7 +65,7 @@ def _data(name: str, value: JSON) -> str:
 
 
 def _consumers(state: State) -> dict[str, dict[str, dict[str, JSON]]]:
-    """{"consumers": name -> record, "groups": id -> record, "keys": plugin -> key -> [name, credential id]}"""
+    """{"consumers": name -> record, "groups": id -> record, "keys": plugin -> key -> [name, credential]}"""
     consumers: dict[str, dict[str, JSON]] = {}
     keys: dict[str, dict[str, JSON]] = {}
     for name, resource in sorted(state.all("consumers").items()):
@@ -92,5 +94,9 @@ def _add_keys(keys: dict[str, dict[str, JSON]], plugins: Mapping[str, JSON], own
     for name, conf in plugins.items():
         field = REGISTRY[name].consumer_key
         # An unresolved reference must not become a key that a client could send.
-        if field and isinstance(conf.get(field), str) and not conf[field].lower().startswith(("$env://", "$secret://")):
+        if (
+            field
+            and isinstance(conf.get(field), str)
+            and not conf[field].lower().startswith(("$env://", "$secret://"))
+        ):
             keys.setdefault(name, {})[conf[field]] = owner

@@ -46,8 +46,8 @@ class IpRestriction(Plugin):
         ),
     )
     docs = """\
-Lets requests through, or keeps them out, by the address they come from: single addresses and networks, IPv4 and
-IPv6.
+Lets requests through, or keeps them out, by the address they come from: single addresses and networks, IPv4
+and IPv6.
 
 ```json
 {"uri": "/admin/*", "plugins": {"ip-restriction": {"whitelist": ["10.0.0.0/8", "::1"]}}, "upstream_id": "1"}

@@ -17,7 +17,7 @@ _OPERATORS = {"==", "~=", ">", ">=", "<", "<=", "~~", "~*", "in", "has", "ipmatc
 
 
 def compile_vars(vars: JSON) -> JSON:
-    """The condition that ``vars`` means; an empty list always holds. Raises Refused as lua-resty-expr does."""
+    """The condition that ``vars`` means; an empty list always holds. Refused as lua-resty-expr does."""
     if not isinstance(vars, list):
         raise _bad("it must be a list")
     if not vars:
@@ -71,7 +71,7 @@ def _comparison(rule: list[JSON]) -> JSON:
     if len(rule) > 4 or len(rule) < 2:
         raise _bad("invalid expression")
     if len(rule) == 2:
-        variable, operator, value = rule[0], "==", rule[1]
+        variable, operator, value = _short(*rule)
     else:
         variable, operator, value = rule[0], rule[-2], rule[-1]
     if not isinstance(variable, str) or not isinstance(operator, str):
@@ -81,6 +81,14 @@ def _comparison(rule: list[JSON]) -> JSON:
         raise _bad(f"invalid operator '{operator}'")
     compiled = [operator, variable, _right_side(operator, value)]
     return [*compiled, True] if negated else compiled
+
+
+def _short(variable: JSON, second: JSON) -> tuple[JSON, JSON, JSON]:
+    """``[variable, value]``, or ``[variable, operator]`` against nothing."""
+    if isinstance(second, bool) or not isinstance(second, str | int | float):
+        raise _bad("invalid expression")
+    text = str(second)
+    return (variable, text, None) if text.lower() in _OPERATORS else (variable, "==", text.lower())
 
 
 def _right_side(operator: str, value: JSON) -> JSON:
