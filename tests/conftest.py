@@ -29,6 +29,7 @@ class Echo(BaseHTTPRequestHandler):
     """Answers with what it was asked, as JSON. The request may choose the status: ``x-reply-status: 503``."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def handle_any(self) -> None:
         length = int(self.headers.get("content-length", 0))
@@ -132,7 +133,7 @@ def session_gateway(
     gateway = Gateway(settings_on_free_ports(tmp_path_factory.mktemp("gateway")))
     loop.run(gateway.start())
     with (
-        httpx2.Client(base_url=gateway.admin_url, headers={"X-API-KEY": ADMIN_KEY}) as admin,
+        httpx2.Client(base_url=gateway.admin_url, headers={"X-API-KEY": ADMIN_KEY}, timeout=30) as admin,
         httpx2.Client(base_url=gateway.proxy_url) as client,
     ):
         yield GatewayUnderTest(gateway, loop, admin, client, *echo_upstreams)

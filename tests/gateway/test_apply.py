@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -37,8 +38,8 @@ class Tiny:
 
 
 @asynccontextmanager
-async def applying(store: Store, rig: Rig) -> AsyncIterator[Apply]:
-    apply = Apply(store, Tiny(rig.port).compile, rig.xds, rig.status, ack_timeout=10)
+async def applying(store: Store, rig: Rig, clock: Callable[[], float] = time.time) -> AsyncIterator[Apply]:
+    apply = Apply(store, Tiny(rig.port).compile, rig.xds, rig.status, ack_timeout=10, clock=clock)
     await apply.start()
     yield apply
     await apply.stop()
@@ -125,9 +126,7 @@ async def test_a_refusal_that_comes_late_is_taken_back_all_the_same(tmp_path: Pa
     await apply.start()
     written = await apply.write(lambda _: [Put("routes", "a", {"regex": "("})])
     await status.report(written.state.revision, Rejected("type", "why"))
-    later = await apply.write(
-        lambda state: [Put("routes", "b", {"text": str(len(state.all("routes")))})]
-    )
+    later = await apply.write(lambda state: [Put("routes", "b", {"text": str(len(state.all("routes")))})])
 
     assert later.state.revision == written.state.revision + 2
     assert [r.value for r in later.state.all("routes").values()] == [{"text": "0"}]
@@ -151,6 +150,20 @@ async def test_a_write_that_was_never_answered_before_a_crash_is_taken_back_at_t
         assert await apply.settle()
         assert apply.state.all("routes")["a"].value == {"text": "good"}
         assert await rig.get("/a") == (200, "good")
+    store.close()
+
+
+async def test_an_unanswered_write_stays_when_it_is_not_what_envoy_refuses(rig: Rig, path: Path) -> None:
+    store = Store(path)
+    for number, id in enumerate(["a", "b"], start=1):
+        edits = [Put("routes", id, {"regex": "("} if id == "a" else {"text": "t"})]
+        with store.writing(stage(store.load(), edits, now=number)):
+            pass
+    async with applying(store, rig) as apply:
+        assert not await apply.settle()
+        assert set(apply.state.all("routes")) == {"a", "b"}
+        assert (await apply.write(lambda _: [Delete("routes", "a")])).acknowledged
+        assert await rig.get("/b") == (200, "t")
     store.close()
 
 
@@ -179,12 +192,13 @@ async def test_a_write_whose_caller_goes_away_is_finished(rig: Rig, path: Path) 
 
 
 async def test_a_resource_with_a_ttl_is_deleted_when_it_is_over(rig: Rig, path: Path) -> None:
-    store = Store(path)
-    async with applying(store, rig) as apply:
-        edits = [Put("routes", "a", {"text": "t"}, ttl=0.2), Put("routes", "b", {"text": "t"})]
-        await apply.write(lambda _: edits)
+    store, now = Store(path), [1000.0]
+    async with applying(store, rig, clock=lambda: now[0]) as apply:
+        await apply.write(lambda _: [Put("routes", "a", {"text": "t"}, ttl=30)])
         assert await rig.get("/a") == (200, "t")
-        assert await rig.status.outcome(apply.state.revision + 1, timeout=10) == Acknowledged()
+        now[0] = 1031.0
+        await apply.write(lambda _: [Put("routes", "b", {"text": "t"}, ttl=30)])
+        assert await rig.status.outcome(3, timeout=10) == Acknowledged()
         assert await rig.get("/a") == (404, "")
         assert set(store.load().all("routes")) == {"b"}
     store.close()

@@ -44,7 +44,7 @@ def running(data_dir: Path) -> Iterator[Running]:
         assert process.stdout is not None
         where = json.loads(process.stdout.readline())
         with (
-            httpx2.Client(base_url=where["admin"], headers={"X-API-KEY": ADMIN_KEY}) as admin,
+            httpx2.Client(base_url=where["admin"], headers={"X-API-KEY": ADMIN_KEY}, timeout=30) as admin,
             httpx2.Client(base_url=where["proxy"]) as client,
         ):
             yield Running(process, admin, client, where["envoy"])
@@ -64,7 +64,9 @@ def test_kill_9_in_the_middle_of_500_writes_loses_nothing_that_was_acknowledged(
     with running(tmp_path) as gateway:
 
         def write(number: int) -> None:
-            answer = gateway.admin.put(f"/apisix/admin/routes/{number}", json=route(number, echo_upstreams[0]))
+            answer = gateway.admin.put(
+                f"/apisix/admin/routes/{number}", json=route(number, echo_upstreams[0])
+            )
             if answer.status_code == 201:
                 acknowledged.append(number)
             if len(acknowledged) == 250:
@@ -83,7 +85,9 @@ def test_kill_9_in_the_middle_of_500_writes_loses_nothing_that_was_acknowledged(
         for number in acknowledged:
             assert gateway.client.get(f"/drill/{number}").status_code == 200
         number = len(acknowledged) + 1000
-        assert gateway.admin.put(f"/apisix/admin/routes/{number}", json=route(number, echo_upstreams[0])).is_success
+        assert gateway.admin.put(
+            f"/apisix/admin/routes/{number}", json=route(number, echo_upstreams[0])
+        ).is_success
 
 
 def test_kill_9_of_envoy_is_mended_by_itself(gateway: GatewayUnderTest) -> None:
@@ -118,7 +122,10 @@ def test_100_changes_under_load_fail_no_request(gateway: GatewayUnderTest) -> No
         results = [pool.submit(load) for _ in range(4)]
         for number in range(100):
             port = gateway.upstream if number % 2 else gateway.upstream2
-            value = {"uri": "/load", "upstream": {"type": "roundrobin", "nodes": {port: 1}, "retries": number % 3}}
+            value = {
+                "uri": "/load",
+                "upstream": {"type": "roundrobin", "nodes": {port: 1}, "retries": number % 3},
+            }
             gateway.put("routes/load", value)
             gateway.put(f"routes/{number}", route(number, port))
         done.set()

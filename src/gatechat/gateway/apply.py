@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from gatechat.gateway.delivery import XdsServer
 from gatechat.gateway.model import Delete, Edit, Refused, Resource, State
 from gatechat.gateway.snapshot import Snapshot
-from gatechat.gateway.status import Rejected, Status, Unanswered
+from gatechat.gateway.status import Acknowledged, Outcome, Rejected, Status, Unanswered
 from gatechat.gateway.store import Change, Store, stage
 
 log = logging.getLogger("gatechat.apply")
@@ -74,16 +74,20 @@ class Apply:
     async def settle(self) -> bool:
         """Waits until Envoy serves what was stored. False when it did not within ``ack_timeout``.
 
-        When gatechat was killed before it could take back a write that Envoy refuses, that is done now.
+        gatechat may have been killed before it could take back a write that Envoy refuses: if Envoy refuses what
+        is stored, but not what was stored before the last write, that write is taken back now.
         """
         async with self._lock:
             outcome = await self._status.outcome(self._state.revision, self._ack_timeout)
-            if isinstance(outcome, Rejected) and (last := self._store.unproven(self._state)) is not None:
-                await self._take_back(last, outcome)
-                outcome = await self._status.outcome(self._state.revision, self._ack_timeout)
             if isinstance(outcome, Rejected):
-                log.error("Envoy refuses the stored configuration, and serves none: %s", outcome.detail)
-            return not isinstance(outcome, Rejected | Unanswered)
+                log.error("Envoy refuses the stored configuration: %s", outcome.detail)
+                last = self._store.unproven(self._state)
+                if last is not None:
+                    refusal = outcome
+                    revert, outcome = await self._take_back(last, refusal)
+                    if not isinstance(outcome, Acknowledged):
+                        await self._take_back(revert, refusal)  # it was not the last write's fault
+            return isinstance(outcome, Acknowledged)
 
     async def stop(self) -> None:
         """Lets the write that is under way finish, and takes no more notice of time."""
@@ -109,7 +113,9 @@ class Apply:
             await self._commit(change)
             outcome = await self._status.outcome(change.after.revision, self._ack_timeout)
             if isinstance(outcome, Rejected):
-                await self._take_back(change, outcome)
+                _, before = await self._take_back(change, outcome)
+                if isinstance(before, Rejected):
+                    log.error("Envoy refuses what it served before, too: %s", before.detail)
                 raise Refused(f"Envoy refused this configuration: {outcome.detail}")
             if isinstance(outcome, Unanswered):
                 log.warning("Envoy has not answered revision %d yet", change.after.revision)
@@ -125,13 +131,12 @@ class Apply:
         self._watch_expiry(resource for resource in change.touched.values() if resource is not None)
         await self._xds.publish(change.after.revision, snapshot)
 
-    async def _take_back(self, change: Change, refusal: Rejected) -> None:
+    async def _take_back(self, change: Change, refusal: Rejected) -> tuple[Change, Outcome]:
+        """Undoes ``change``; returns the write that did so and what Envoy said to it."""
         log.warning("revision %d is taken back: %s", change.after.revision, refusal.detail)
         revert = change.reverted(self._clock())
         await self._commit(revert)
-        outcome = await self._status.outcome(revert.after.revision, self._ack_timeout)
-        if isinstance(outcome, Rejected):
-            log.error("Envoy refuses what it served before, too: %s", outcome.detail)
+        return revert, await self._status.outcome(revert.after.revision, self._ack_timeout)
 
     async def _watch(self, change: Change) -> None:
         """Also when the answer comes too late for the caller, the store must not keep what Envoy refused."""

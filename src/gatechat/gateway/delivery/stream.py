@@ -95,7 +95,7 @@ class Stream:
             except _Superseded:
                 pass
             except _Refusal as refusal:
-                log.warning("Envoy refused version %d: %s", self._publication.version, refusal.detail)
+                log.debug("Envoy refused version %d: %s", self._publication.version, refusal.detail)
                 outcome = Rejected(refusal.type_url, refusal.detail)
                 await self._status.report(self._publication.version, outcome)
             else:
