@@ -111,6 +111,7 @@ class EnvoyProcess:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
+            process_group=0,  # Ctrl-C reaches the whole group of a terminal, and Envoy is ours to stop
         )
 
     async def _keep(self) -> None:
