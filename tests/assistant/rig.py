@@ -80,10 +80,9 @@ async def raw(port: int, request: bytes) -> Answer:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncIterator[int]:
+async def serving(app: ASGIApp, bound: socket.socket | None = None) -> AsyncIterator[int]:
     """The port on which ``app`` is served, as `gatechat` itself serves it."""
-    bound = socket.socket()
-    bound.bind(("127.0.0.1", 0))
+    bound = bound or _bound()
     server = HttpServer(app, bound)
     await server.start()
     try:
@@ -93,11 +92,21 @@ async def serving(app: ASGIApp) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def assistant(admin_port: int, **settings: Any) -> AsyncIterator[int]:
-    """The port of an assistant in front of an Admin API on ``admin_port``."""
-    url = f"http://127.0.0.1:{admin_port}"
-    async with serving(create_app(AssistantSettings(admin_url=url, admin_key=KEY, **settings))) as port:
+async def assistant(admin: int | str, **settings: Any) -> AsyncIterator[int]:
+    """The port of an assistant in front of the Admin API on this port or URL."""
+    url = admin if isinstance(admin, str) else f"http://127.0.0.1:{admin}"
+    bound = _bound()
+    told = AssistantSettings(
+        **{"admin_url": url, "admin_key": KEY, "port": bound.getsockname()[1], **settings}
+    )
+    async with serving(create_app(told), bound) as port:
         yield port
+
+
+def _bound() -> socket.socket:
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    return bound
 
 
 def free_port() -> int:
