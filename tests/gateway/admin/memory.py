@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,13 +68,15 @@ class Admin:
         transport = httpx2.ASGITransport(app, raise_app_exceptions=False, client=(address, 40000))
         self._client = httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:9180")
 
-    async def send(self, method: str, path: str, body: Any = None, **headers: str) -> httpx2.Response:
-        given = {"X-API-KEY": KEY} | {name.replace("_", "-"): text for name, text in headers.items()}
+    async def send(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> httpx2.Response:
+        """With the admin's key, unless other ``headers`` are given."""
         content = {"content": body} if isinstance(body, str | bytes) else {"json": body}
         return await self._client.request(
             method,
             f"/apisix/admin{path}",
-            headers={name: text for name, text in given.items() if text},
+            headers={"X-API-KEY": KEY} if headers is None else headers,
             **(content if body is not None else {}),
         )
 

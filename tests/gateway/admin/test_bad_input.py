@@ -119,7 +119,7 @@ BAD_UPSTREAMS: list[tuple[str, dict[str, Any], str]] = [
     (
         "an unknown algorithm",
         NODES | {"type": "magic"},
-        'unknown algorithm "magic", use one of roundrobin, chash',
+        "use one of roundrobin, chash, least_conn, ewma",
     ),
     ("a port of zero", {"nodes": {"127.0.0.1:0": 1}}, "invalid port 0"),
     ("a port too high", {"nodes": {"[::1]:65536": 1}}, "invalid port 65536"),
@@ -229,6 +229,11 @@ async def test_an_id_that_apisix_allows_is_taken(id: str, admin: Admin) -> None:
 async def test_an_unknown_query_parameter_is_passed_over_as_in_apisix(admin: Admin) -> None:
     assert (await admin.send("PUT", "/routes/1?colour=red", ROUTE)).status_code == 201
     assert (await admin.send("GET", "/routes?colour=red")).json()["total"] == 1
+
+
+async def test_a_line_break_inside_a_string_is_taken_as_apisix_takes_it(admin: Admin) -> None:
+    answer = await admin.send("PUT", "/routes/1", '{"uri": "/", "plugins": {}, "desc": "two\nlines"}')
+    assert answer.json()["value"]["desc"] == "two\nlines"
 
 
 async def test_a_number_without_a_fraction_is_an_integer(admin: Admin) -> None:

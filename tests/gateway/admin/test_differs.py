@@ -27,11 +27,18 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
         '"upstream.discovery_type"',
     ),
     ("a TCP upstream", "/upstreams/1", NODES | {"scheme": "tcp"}, 'property "scheme" "tcp" has no effect'),
+    ("an unknown algorithm", "/upstreams/1", NODES | {"type": "magic"}, 'there is no algorithm "magic"'),
     (
-        "a hash of several variables",
-        "/services/1",
-        {"upstream": NODES | {"type": "chash", "hash_on": "vars_combinations", "key": "$host"}},
-        '"upstream.hash_on" "vars_combinations"',
+        "a condition on the body",
+        "/routes/1",
+        ROUTE | {"vars": ["OR", ["arg_a", "==", "b"], [["post_arg.model", "==", "x"]]]},
+        'property "vars": the variable post_arg.model has no effect',
+    ),
+    (
+        "a cost decoration of GraphQL",
+        "/services/1/graphql_cost_decorations/1",
+        {"field_path": "Query"},
+        "graphql_cost_decorations have no effect",
     ),
     (
         "a server's certificate",
@@ -78,6 +85,7 @@ async def test_the_four_balancers_and_schemes_of_http_are_taken(admin: Admin) ->
             {"type": "ewma", "scheme": "grpc"},
             {"type": "chash", "key": "arg_id", "scheme": "grpcs"},
             {"type": "chash", "hash_on": "consumer"},
+            {"type": "chash", "hash_on": "vars_combinations", "key": "$uri$arg_id"},
         ]
     ):
         assert (await admin.send("PUT", f"/upstreams/{number}", NODES | fields)).status_code == 201

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.admin.memory import NODES, ROUTE, Admin
+from tests.gateway.admin.memory import KEY, NODES, ROUTE, Admin
 
 CASES: list[tuple[str, Any, list[dict[str, Any]]]] = [
     ("nothing", {}, []),
@@ -119,7 +119,8 @@ async def test_what_is_no_configuration_is_refused(name: str, body: str, text: s
     [("routes:\n  - uri: /a\n    plugins: {}\n", 200), ("routes: [", 400), ("routes:\n  - uri: 7\n", 400)],
 )
 async def test_a_configuration_may_be_yaml(body: str, status: int, admin: Admin) -> None:
-    answer = await admin.send("POST", "/configs/validate", body, Content_Type="application/yaml")
+    headers = {"Content-Type": "application/yaml", "X-API-KEY": KEY}
+    answer = await admin.send("POST", "/configs/validate", body, headers)
     assert answer.status_code == status
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final, TypeAlias
@@ -68,7 +68,7 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _add_headers(message, _CORS if self._settings.admin_key_required else {})
+                _add_headers(message)
             await send(message)
 
         early = self._early_answer(Request(scope))
@@ -105,6 +105,7 @@ class Guard:
         given = (
             request.query_params.get("api_key")
             or request.headers.get("x-api-key")
+            or request.headers.get("x_api_key")
             or request.cookies.get("x_api_key")
         )
         if not given:
@@ -126,8 +127,8 @@ def _is_foreign(request: Request) -> bool:
     return origin is not None and origin not in ("localhost", "127.0.0.1", "::1")
 
 
-def _add_headers(message: MutableMapping[str, Any], more: Mapping[str, str]) -> None:
+def _add_headers(message: MutableMapping[str, Any]) -> None:
     headers = MutableHeaders(scope=message)
     headers["Server"] = VERSION
-    for name, value in more.items():
+    for name, value in _CORS.items():
         headers.setdefault(name, value)

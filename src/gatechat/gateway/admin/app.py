@@ -174,6 +174,10 @@ def _target(first: str, rest: list[str], method: str) -> Target:
             parent, rest = f"{rest[0]}/", rest[1:]
     else:
         raise Refused(f"Unsupported resource type: {first}", 404)
+    if first == "services" and rest[1:2] == ["graphql_cost_decorations"]:
+        raise Refused(
+            "graphql_cost_decorations have no effect in the embedded gateway: it has no graphql-limit-count"
+        )
     sub_path = tuple(rest[1:])
     if sub_path and method != "PATCH":
         raise Refused(f"wrong {kind.title} id: it has a slash; letters, digits, '.', '-' and '_' are allowed")

@@ -59,7 +59,6 @@ UNSUPPORTED: Final = (
     *_upstream("service_name", _NO_DISCOVERY),
     *_upstream("discovery_args", _NO_DISCOVERY),
     *_upstream("scheme", "it proxies HTTP; use http, https, grpc or grpcs", ("tcp", "tls", "udp", "kafka")),
-    *_upstream("hash_on", "use vars, header, cookie or consumer with one key", ("vars_combinations",)),
     Unsupported(
         ("ssls",),
         "type",
@@ -78,6 +77,9 @@ UNSUPPORTED: Final = (
 BALANCERS: Final = ("roundrobin", "chash", "least_conn", "ewma")
 """The load balancing algorithms. APISIX takes any name and fails with it when a request comes."""
 
+BODY_VARIABLES: Final = ("post_arg", "graphql_")
+"""How the names of variables begin that APISIX reads from the request's body."""
+
 
 def refuse_unsupported(kind: str, value: Mapping[str, JSON]) -> None:
     """Refused for the first field that would be accepted and then ignored."""
@@ -91,9 +93,24 @@ def refuse_unsupported(kind: str, value: Mapping[str, JSON]) -> None:
     for field, upstream in upstreams_of(kind, value):
         balancer = upstream.get("type", "roundrobin")
         if balancer not in BALANCERS:
-            raise Refused(
-                f'property "{field}type": unknown algorithm "{balancer}", use one of {", ".join(BALANCERS)}'
-            )
+            known = ", ".join(BALANCERS)
+            why = f'there is no algorithm "{balancer}" in the embedded gateway, use one of {known}'
+            raise Refused(f'property "{field}type": {why}')
+    for variable in _body_variables(value.get("vars") if kind == "routes" else None):
+        why = "a route is chosen before the body of the request is read"
+        raise Refused(
+            f'property "vars": the variable {variable} has no effect in the embedded gateway: {why}'
+        )
+
+
+def _body_variables(vars: JSON) -> Iterator[str]:
+    """The variables in an expression that are read from the request's body."""
+    if not isinstance(vars, list) or not vars:
+        return
+    if isinstance(vars[0], str) and vars[0].startswith(BODY_VARIABLES):
+        yield vars[0]
+    for item in vars:
+        yield from _body_variables(item)
 
 
 def upstreams_of(kind: str, value: Mapping[str, JSON]) -> Iterator[tuple[str, Mapping[str, JSON]]]:
