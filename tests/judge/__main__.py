@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .play import Outcome, Player, Verdict
+from .play import Outcome, Player, Verdict, read_declared
 from .system import System
 from .upstream import PortTaken, serving
 
@@ -42,12 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.json = options.json.resolve()
     os.chdir(checkout)  # where the tests expect to be: they open t/certs/…
     results: dict[str, list[Outcome]] = {}
+    declared = read_declared(Path(__file__).with_name("declared.toml"))
     system = System()
     try:
         with serving(checkout):
             for file, only in _chosen(checkout, options.only):
                 began = time.monotonic()
-                results[file] = list(Player(checkout, system).play(file, only))
+                results[file] = list(Player(checkout, system, declared=declared).play(file, only))
                 print(_row(file, results[file]), f"{time.monotonic() - began:7.1f} s", flush=True)
     except PortTaken as taken:
         print(taken, file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -53,10 +54,23 @@ NEEDS_NGINX = {
     "SKIP": "skipped by the file itself",
 }
 
+FOREIGN = re.compile(r"httpbin\.local|127\.0\.0\.1:(?:7085|8200|2379|1053)\b")
+"""Servers that neither the gateway nor the upstream of the tests is."""
+
 DECLARED = re.compile(
     r"in the embedded gateway|stream mode is disabled, can not add stream routes|the embedded gateway"
 )
 UNKNOWN_PLUGIN = re.compile(r"unknown plugin \[([\w-]+)\]")
+
+
+def read_declared(file: Path) -> dict[tuple[str, int], str]:
+    """declared.toml as (file, block) -> why."""
+    found = {}
+    for difference in tomllib.loads(file.read_text())["difference"]:
+        for block in difference["blocks"]:
+            path, _, number = block.rpartition(":")
+            found[path, int(number)] = difference["why"]
+    return found
 
 
 class NotApplicable(Exception):
@@ -69,12 +83,16 @@ class Player:
     system: System
     moved: Mapping[int, int] = field(default_factory=dict)
     """Where the upstream's ports really are, for those that are elsewhere."""
+    declared: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    """The entries of declared.toml: (file, block) -> why."""
+    _file: str = ""
     _doubts: dict[str, tuple[Verdict, str]] = field(default_factory=dict)
     """Resources that are not as the file left them in APISIX: path -> why."""
 
     def play(self, file: str, only: int | None = None) -> Iterator[Outcome]:
         """Plays all blocks (they build on each other) up to ``only``, which alone is reported."""
         self.system.fresh()
+        self._file = file
         self._doubts.clear()
         for block in read_blocks(self.checkout, file):
             block = self._with_moved_ports(block)
@@ -118,6 +136,7 @@ class Player:
             return Outcome(block.number, block.name, Verdict.NOT_APPLICABLE, (reason,))
         if not found:
             return Outcome(block.number, block.name, Verdict.PASSED)
+        declared = declared or self.declared.get((self._file, block.number))
         if declared is not None:
             return Outcome(block.number, block.name, Verdict.DECLARED, (declared,))
         if self._doubts:
@@ -215,6 +234,9 @@ def _static_reason(block: Block) -> str | None:
     for section, need in NEEDS_NGINX.items():
         if section in block.sections:
             return f"needs {need} ({section})"
+    foreign = FOREIGN.search("".join(text for text in block.sections.values() if isinstance(text, str)))
+    if foreign:
+        return f"needs {foreign[0]}, which APISIX's test bench has"
     if not expect.is_judged(block):
         return "checks the error log only"
     return None

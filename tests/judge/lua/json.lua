@@ -145,6 +145,9 @@ local function decode_items(text, at, close, style)
             fail(at, object and "comma or object end" or "comma or array end")
         end
         at = text:find("%S", at + 1) or fail(at, "value")
+        if text:sub(at, at) == close and style.trailing_comma then
+            return result, at + 1
+        end
     end
 end
 
@@ -219,7 +222,7 @@ cjson.new = safe.new
 
 -- dkjson: nulls vanish, and empty tables are arrays unless they were read as objects
 local toolkit = {}
-local toolkit_style = {empty_array = true, drop_null = true, object_mt = {__jsontype = "object"},
+local toolkit_style = {empty_array = true, drop_null = true, trailing_comma = true, object_mt = {__jsontype = "object"},
                        array_mt = {__jsontype = "array"}}
 empty_array_mt = toolkit_style.array_mt
 

@@ -10,7 +10,7 @@ local ngx = {
     HTTP_OK = 200, HTTP_CREATED = 201, HTTP_NO_CONTENT = 204, HTTP_MOVED_PERMANENTLY = 301, HTTP_BAD_REQUEST = 400,
     HTTP_UNAUTHORIZED = 401, HTTP_FORBIDDEN = 403, HTTP_NOT_FOUND = 404, HTTP_INTERNAL_SERVER_ERROR = 500,
     HTTP_BAD_GATEWAY = 502, HTTP_SERVICE_UNAVAILABLE = 503, HTTP_GATEWAY_TIMEOUT = 504,
-    ctx = {}, shared = {}, config = {subsystem = "http"}, headers_sent = false, status = 0,
+    ctx = {}, config = {subsystem = "http"}, headers_sent = false, status = 0,
 }
 getmetatable(ngx.null).__tostring = function() return "null" end
 local exit = {}
@@ -238,22 +238,6 @@ end
 function ngx.re.sub(subject, pattern, replace, options)
     return substitute(subject, pattern, replace, options, 1)
 end
-
-local function dictionary()
-    local values = {}
-    return {
-        get = function(_, key) return values[key] end,
-        set = function(_, key, value) values[key] = value return true end,
-        delete = function(_, key) values[key] = nil end,
-        incr = function(_, key, by, start) values[key] = (values[key] or start or 0) + by return values[key] end,
-        get_keys = function() local keys = {} for key in pairs(values) do keys[#keys + 1] = key end return keys end,
-        flush_all = function() values = {} end,
-    }
-end
-setmetatable(ngx.shared, {__index = function(self, name)
-    self[name] = dictionary()
-    return self[name]
-end})
 
 ngx.worker = {pid = function() return 1 end, id = function() return 0 end, count = function() return 1 end,
               exiting = function() return false end}
