@@ -20,6 +20,7 @@ from gatechat.cli.serving import HttpServer, until_signal
 from gatechat.cli.welcome import Addresses, welcome
 
 if TYPE_CHECKING:
+    from gatechat.assistant.settings import AssistantSettings
     from gatechat.gateway.app import Gateway
 
 
@@ -95,6 +96,7 @@ async def demo(port: Port) -> None:
 
 async def up(assistant: AssistantOptions, options: GatewayOptions, demo: Port) -> None:
     """Runs the gateway, the demo and the assistant until a signal, and shows what to try."""
+    _checked(assistant, port=assistant.listens_on.number or 1)  # before anything is started
     ports.check(assistant.listens_on, *options.ports, demo)
     async with _demo(demo) as demo_url, _gateway(options) as running:
         settings = {
@@ -140,16 +142,21 @@ async def _gateway(options: GatewayOptions) -> AsyncIterator[Gateway]:
 @asynccontextmanager
 async def _assistant(options: AssistantOptions) -> AsyncIterator[str]:
     from gatechat.assistant.app import create_app
+
+    with ports.bind(options.listens_on) as bound:
+        app = create_app(_checked(options, port=bound.getsockname()[1]))
+        async with _serving(HttpServer(app, bound)) as url:
+            yield url
+
+
+def _checked(options: AssistantOptions, port: int) -> AssistantSettings:
+    """Raises CliError for a setting that cannot be used."""
     from gatechat.assistant.settings import AssistantSettings, SettingsError
 
-    port = options.listens_on
-    with ports.bind(port) as bound:
-        try:
-            settings = AssistantSettings(host=port.host, port=bound.getsockname()[1], **options.settings)
-        except SettingsError as error:
-            raise CliError(str(error)) from error
-        async with _serving(HttpServer(create_app(settings), bound)) as url:
-            yield url
+    try:
+        return AssistantSettings(host=options.listens_on.host, port=port, **options.settings)
+    except SettingsError as error:
+        raise CliError(str(error)) from error
 
 
 @asynccontextmanager
