@@ -82,7 +82,7 @@ async def test_a_taken_port_is_named_with_what_to_do_and_nothing_is_left_running
 
 
 async def test_a_port_that_another_envoy_shares_is_taken(tmp_path: Path) -> None:
-    """Envoy listens with SO_REUSEPORT: a second one would silently take half of the first one's connections."""
+    """Envoy listens with SO_REUSEPORT: a second one would silently take half of the connections."""
     async with started(tmp_path / "one") as first:
         port = int(first.proxy_url.rpartition(":")[2])
         with pytest.raises(GatewayError, match=f"port {port} for traffic is taken"):

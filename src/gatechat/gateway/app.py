@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from gatechat.gateway.admin import AdminSettings, create_admin_app
 from gatechat.gateway.apply import Apply
 from gatechat.gateway.delivery import XdsServer
 from gatechat.gateway.envoy import EnvoyProcess
+from gatechat.gateway.metrics import metrics_app
 from gatechat.gateway.status import Status
 from gatechat.gateway.store import Store
 from gatechat.gateway.translate import Options, Translator
@@ -138,10 +138,8 @@ class Gateway:
         await apply.settle()
         admin = create_admin_app(apply, _admin_settings(settings))
         await running.enter_async_context(_serving(admin, admin_socket))
-        if find_spec("gatechat.gateway.metrics"):
-            from gatechat.gateway.metrics import metrics_app
-
-            await running.enter_async_context(_serving(metrics_app(self._envoy.admin_get), metrics_socket))
+        metrics = metrics_app(self._envoy.admin_get, lambda: apply.state)
+        await running.enter_async_context(_serving(metrics, metrics_socket))
 
 
 def _options(settings: GatewaySettings, proxy_port: int) -> Options:

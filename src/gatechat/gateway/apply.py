@@ -74,8 +74,8 @@ class Apply:
     async def settle(self) -> bool:
         """Waits until Envoy serves what was stored. False when it did not within ``ack_timeout``.
 
-        gatechat may have been killed before it could take back a write that Envoy refuses: if Envoy refuses what
-        is stored, but not what was stored before the last write, that write is taken back now.
+        gatechat may have been killed before it could take back a write that Envoy refuses: if Envoy refuses
+        what is stored, but not what was stored before the last write, that write is taken back now.
         """
         async with self._lock:
             outcome = await self._status.outcome(self._state.revision, self._ack_timeout)

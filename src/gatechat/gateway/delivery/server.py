@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Mapping
+from operator import is_
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +58,20 @@ class XdsServer:
             await stream.offer(self._publication)
 
     def _versioned(self, version: int, snapshot: Snapshot) -> Mapping[str, Mapping[str, Versioned]]:
-        """A resource keeps its version text for as long as its bytes stay the same."""
+        """A resource keeps its version text for as long as its bytes stay the same.
+
+        A type of which nothing changed keeps the very same mapping.
+        """
         text = f"{self._epoch}.{version}"
-        versioned: dict[str, dict[str, Versioned]] = {}
+        versioned: dict[str, Mapping[str, Versioned]] = {}
         for type_url, resources in snapshot.resources.items():
             old = self._publication.of(type_url)
-            versioned[type_url] = {
+            new = {
                 name: was if (was := old.get(name)) and was.body == body else Versioned(text, body)
                 for name, body in resources.items()
             }
+            same = len(new) == len(old) and all(map(is_, new.values(), map(old.get, new)))
+            versioned[type_url] = old if same else new
         return versioned
 
     async def _serve(

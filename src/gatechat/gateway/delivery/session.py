@@ -35,6 +35,8 @@ class TypeSession:
     unanswered: dict[str, frozenset[str]] = field(default_factory=dict)
     """Nonce -> the names in that response."""
     asked: bool = False
+    _complete: Mapping[str, Versioned] | None = None
+    """What Envoy is known to hold exactly, so that ten thousand names are not compared for each change."""
     _nonces: count[int] = field(default_factory=lambda: count(1))
 
     @property
@@ -48,6 +50,7 @@ class TypeSession:
             return False
         if not accepted:
             # Envoy may have taken some of the resources: none of them is known any more.
+            self._complete = None
             self.held.update((name, UNKNOWN) for name in names if self.wildcard or name in self.names)
         return True
 
@@ -69,6 +72,7 @@ class TypeSession:
         self.names = (self.names | added) - dropped
         for name in dropped:
             self.held.pop(name, None)
+            self._complete = None
         if self.wildcard and not had_wildcard:
             added |= resources.keys() | self.held.keys()
         wanted = {name for name in added if not (first and self._current(name, resources))}
@@ -77,12 +81,16 @@ class TypeSession:
 
     def update(self, resources: Mapping[str, Versioned]) -> DeltaDiscoveryResponse | None:
         """What Envoy must be sent to hold ``resources``; removals are left to `remove`."""
+        if resources is self._complete:
+            return None
         names = resources.keys() if self.wildcard else self.names & resources.keys()
         changed = {name for name in names if not self._current(name, resources)}
         return self._response(changed, resources) if changed else None
 
     def remove(self, resources: Mapping[str, Versioned]) -> DeltaDiscoveryResponse | None:
         """Takes from Envoy what is no longer in ``resources``."""
+        if resources is self._complete:
+            return None
         gone = self.held.keys() - resources.keys()
         return self._response(gone, resources) if gone else None
 
@@ -93,13 +101,17 @@ class TypeSession:
 
     def complete(self, resources: Mapping[str, Versioned]) -> bool:
         """Whether Envoy has been sent all of ``resources``, and holds nothing else."""
-        return {name: resource.version for name, resource in resources.items()} == self.held
+        if resources is not self._complete:
+            held = {name: resource.version for name, resource in resources.items()} == self.held
+            self._complete = resources if held else None
+        return self._complete is not None
 
     def _current(self, name: str, resources: Mapping[str, Versioned]) -> bool:
         resource = resources.get(name)
         return resource is not None and self.held.get(name) == resource.version
 
     def _response(self, names: Set[str], resources: Mapping[str, Versioned]) -> DeltaDiscoveryResponse:
+        self._complete = None
         response = DeltaDiscoveryResponse(type_url=self.type_url, nonce=str(next(self._nonces)))
         for name in sorted(names):
             resource = resources.get(name)

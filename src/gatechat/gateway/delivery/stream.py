@@ -146,15 +146,9 @@ class Stream:
         """Whether Envoy has asked for everything that a running Envoy asks for, and has taken it."""
         if not self._settled(*self._types):
             return False
-        for type_url in (CLUSTER, LISTENER, EXTENSION, ROUTES):
-            wanted = publication.of(type_url)
-            session = self._types.get(type_url)
-            if session is None:
-                if wanted or type_url in (CLUSTER, LISTENER):
-                    return False
-            elif not session.complete(wanted):
-                return False
-        return True
+        complete = {url: session.complete(publication.of(url)) for url, session in self._types.items()}
+        needed = [CLUSTER, LISTENER, *(url for url in (EXTENSION, ROUTES) if publication.of(url))]
+        return all(complete.get(url, False) for url in needed)
 
     def _settled(self, *type_urls: str) -> bool:
         """Whether Envoy has answered all that it was sent of these types."""
