@@ -40,9 +40,10 @@ class _Upstream(BaseHTTPRequestHandler):
             if name.lower().startswith("x-reply-"):
                 self.send_header(name[8:], value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
-    do_POST = do_OPTIONS = do_GET
+    do_HEAD = do_POST = do_OPTIONS = do_GET
 
     def log_message(self, format: str, *args: Any) -> None:
         """Tests need no access log."""
@@ -96,7 +97,8 @@ def serving(
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     port, log, ready = free_port(), [], threading.Event()
     sources = sources or lua_sources(consumers or State(), shm_path=str(folder / "counters"))
-    routes = [_route(path, one) for path, one in programs.items()]
+    longest_first = sorted(programs.items(), key=lambda item: (item[0].startswith("/"), -len(item[0])))
+    routes = [_route(path, one) for path, one in longest_first]
     (folder / "envoy.json").write_text(
         json.dumps(_configuration(port, upstream.server_address[1], routes, sources))
     )

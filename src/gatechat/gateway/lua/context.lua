@@ -23,14 +23,15 @@ local REPLY = {}
 local function new(handle)
   return setmetatable({
     handle = handle, fields = handle:headers(), stream = false, response = false, shared = {},
-    scope = false, conf_key = false, globals = false, chain = false, step = false, filtered = false, kept = false,
-    consumer = false, client_path = false, client_args = false, early = false, reply = false, replied = false,
+    scope = false, globals = false, chain = false, step = false, filtered = false, kept = false,
+    consumer = false, head = false, client_method = false, client_path = false, client_args = false, early = false, reply = false, replied = false,
     new_body = false, request_id = false, uri_params = false,
   }, Ctx)
 end
 
 -- Between the phases: forget what belongs to the stream's request side.
 function Ctx:release()
+  self.head = (self.client_method or self.fields:get(":method")) == "HEAD"
   self.handle, self.fields, self.stream = false, false, false
 end
 
@@ -92,7 +93,9 @@ function Ctx:method()
 end
 
 function Ctx:set_method(name)
-  of_request(self):replace(":method", name)
+  local fields = of_request(self)
+  self.client_method = self.client_method or fields:get(":method")
+  fields:replace(":method", name)
 end
 
 function Ctx:set_host(host)
@@ -195,6 +198,12 @@ end
 
 function Ctx:set_status(status)
   of_response(self):replace(":status", tostring(status))
+end
+
+-- Whether the response may have a body; what is written after one that may not would be taken for the next response.
+function Ctx:has_body()
+  local status = self:status()
+  return not self.head and status ~= 101 and status ~= 204 and status ~= 304
 end
 
 function Ctx:set_response_body(text)

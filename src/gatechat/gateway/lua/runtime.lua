@@ -40,7 +40,6 @@ In every phase
     ctx.shared                       a table for the plugins of this request, from its first phase to its last
     ctx.consumer                     {username=, group_id=, custom_id=, credential_id=} or nil
     ctx.scope                        {route_id=, route_name=, service_id=, service_name=}, as far as there are any
-    ctx.conf_key                     a string naming the scope whose configuration runs: route and, after the merge, consumer
     ctx:time()                       seconds since the epoch with milliseconds
     ctx:log(level, text)             "info" | "warn" | "err"; never log keys, headers or bodies
 The response, in header_filter and body_filter
@@ -53,6 +52,7 @@ The response, in header_filter and body_filter
     everything under `_meta.filter` is kept by itself. ctx:header() and ctx:arg() do not work there.
 ]]
 
+local cache = require "gatechat.cache"
 local json = require "gatechat.json"
 local expr = require "gatechat.expr"
 local context = require "gatechat.context"
@@ -68,11 +68,12 @@ local METADATA = "gatechat"
 
 -- Programs -----------------------------------------------------------------------------------------------------------
 
--- Two generations: what was used since the last turn is kept, the rest goes. Bounded by 2 * CACHE_SIZE programs.
-local CACHE_SIZE = 4096
-local young, old, young_count = {}, {}, 0
+-- Decoded programs, and for each program the chains of the consumers that came through it.
+local programs = cache.new(4096)
+local MERGED = 1024
 
--- A step is {run = {rewrite=, access=, ...}, conf=, name=, priority=, filter=, error_response=, from_consumer=}.
+-- An entry of a program (program.py) in the form that runs. run: phase -> function, false where only headers that were
+-- set early wait for that phase.
 local function step_from(entry)
   local code = plugins[entry.n]
   if not code then error("no Lua for plugin " .. tostring(entry.n)) end
@@ -81,9 +82,8 @@ local function step_from(entry)
   local run = {}
   for _, phase in ipairs(entry.p) do run[phase] = code[phase] or false end
   return {
-    run = run, conf = conf, name = entry.n, priority = entry.o, error_response = entry.e, auth = entry.a, owner = entry.w,
-    filter = entry.f and expr.compile(entry.f), filter_vars = entry.f and expr.variables(entry.f),
-    yields = entry.y, off = entry.off,
+    run = run, conf = conf, name = entry.n, priority = entry.o, error_response = entry.e, owner = entry.w,
+    filter = entry.f and expr.compile(entry.f), filter_vars = entry.f and expr.variables(entry.f), off = entry.off,
   }
 end
 
@@ -141,24 +141,17 @@ local function program_from(source)
   local scope = source.s or {}
   return {
     scope = scope,
-    key = scope.route_id or "",
     counted = source.m,
     globals = chain_from(steps_from(source.g)),
     route = chain_from(steps_from(source.r)),
-    merged = setmetatable({}, { __mode = "k" }),
+    merged = cache.new(MERGED),
   }
 end
 
 local function program_of(handle)
   local filter_context = handle:filterContext()
   local key = filter_context:get("k")
-  local program = young[key]
-  if program then return program end
-  program = old[key] or program_from(json.decode(filter_context:get("p")))
-  if young_count >= CACHE_SIZE then old, young, young_count = young, {}, 0 end
-  young[key] = program
-  young_count = young_count + 1
-  return program
+  return programs:get(key) or programs:put(key, program_from(json.decode(filter_context:get("p"))))
 end
 
 -- Consumers ----------------------------------------------------------------------------------------------------------
@@ -185,7 +178,7 @@ end
 -- Source: APISIX's merge_consumer_route. The consumer's plugin replaces the route's of the same name; only one that
 -- the route did not have runs its rewrite, for the others that phase is over.
 local function merge(program, overlay)
-  local merged = program.merged[overlay]
+  local merged = program.merged:get(overlay)
   if merged then return merged end
   local steps, has, late = {}, {}, {}
   for _, step in ipairs(program.route.steps) do
@@ -205,9 +198,7 @@ local function merge(program, overlay)
   end
   sort(steps, by_priority)
   sort(late, by_priority)
-  merged = { chain = chain_from(steps), late = late[1] and late or nil }
-  program.merged[overlay] = merged
-  return merged
+  return program.merged:put(overlay, { chain = chain_from(steps), late = late[1] and late or nil })
 end
 
 -- Running ------------------------------------------------------------------------------------------------------------
@@ -269,7 +260,6 @@ local function run_request(program, ctx)
       local merged = merge(program, overlay)
       chain = merged.chain
       ctx.chain = chain
-      ctx.conf_key = ctx.conf_key .. "&" .. consumer.username
       if chain.vars then keep_variables(chain, ctx) end
       if merged.late then run(merged.late, "rewrite", ctx) end
     end
@@ -284,6 +274,7 @@ local living = setmetatable({}, { __mode = "v" })
 -- The response finds the request's context by a number in the stream's metadata. The context lives as long as the
 -- request's handle, whose environment it is; Envoy drops the handle with the stream, so a dead stream leaves nothing.
 local function carry(handle, ctx)
+  ctx:release()
   ids = ids + 1
   living[ids] = ctx
   setfenv(handle, { ctx })
@@ -302,6 +293,7 @@ local function choose(candidates, ctx)
   for i = 1, #candidates do
     local candidate = candidates[i]
     ctx.scope = candidate.scope or candidate.program and candidate.program.scope or {}
+    ctx.uri_params = false
     if not candidate.condition or candidate.condition(ctx) then return candidate end
   end
 end
@@ -317,7 +309,6 @@ local function handle_request(handle, ctx)
     if not program then return end
   end
   ctx.scope = program.scope
-  ctx.conf_key = program.key
   run_request(program, ctx)
 end
 
@@ -326,41 +317,49 @@ local function needs_response(ctx)
   return globals and globals.response or chain and chain.response
 end
 
-local function reply_with(handle, status, headers, body)
-  headers[":status"] = tostring(status)
+-- Envoy does not come back from handle:respond, and runs on_response inside of it.
+local function reply_with(handle, ctx)
+  local reply, step = ctx.reply, ctx.step
+  local headers, body = reply.headers, reply.body
+  if ctx.early then
+    for name, value in pairs(ctx.early) do headers[name] = value end
+    ctx.early = false
+  end
+  if reply.status >= 400 and step and step.error_response then body = step.error_response end
+  headers[":status"] = tostring(reply.status)
   if body and not headers["content-type"] then headers["content-type"] = "text/plain; charset=utf-8" end
+  ctx.replied = true
+  if needs_response(ctx) then carry(handle, ctx) end
   handle:respond(headers, body)
 end
 
 local FAILED = '{"error_msg":"500 Internal Server Error"}\n'
 
+local function blame(handle, ctx, problem)
+  local step = ctx and ctx.step
+  handle:logErr("gatechat: plugin " .. (step and step.name or "?") .. " failed: " .. tostring(problem))
+end
+
+local function request(handle, ctx)
+  handle_request(handle, ctx)
+  if needs_response(ctx) then carry(handle, ctx) end
+end
+
+-- An error that got out of here would let the request pass.
 local function on_request(handle)
-  local ctx = context.new(handle)
-  local ok, problem = pcall(handle_request, handle, ctx)
+  local ok, ctx = pcall(context.new, handle)
+  local problem = ctx
   if ok then
-    if needs_response(ctx) then
-      ctx:release()
-      carry(handle, ctx)
+    ok, problem = pcall(request, handle, ctx)
+    if ok then return end
+    if problem == REPLY then
+      ok, problem = pcall(reply_with, handle, ctx)
     end
-    return
-  end
-  if problem == REPLY then
-    local reply = ctx.reply
-    local step, body = ctx.step, reply.body
-    if reply.status >= 400 and step and step.error_response then body = step.error_response end
-    ctx.replied = true
-    if needs_response(ctx) then
-      ctx:release()
-      carry(handle, ctx)
-    end
-    local headers = reply.headers
-    for name, value in pairs(ctx.early or headers) do headers[name] = value end
-    ctx.early = false
-    reply_with(handle, reply.status, headers, body)
+    blame(handle, ctx, problem)
   else
-    ctx:log("err", "plugin " .. (ctx.step and ctx.step.name or "?") .. " failed: " .. tostring(problem))
-    reply_with(handle, 500, {}, FAILED)
+    blame(handle, nil, problem)
   end
+  handle:respond({ [":status"] = "500", ["content-type"] = "text/plain; charset=utf-8" }, FAILED)
 end
 
 local function handle_response(handle, ctx)
@@ -373,7 +372,7 @@ local function handle_response(handle, ctx)
   if globals.header_filter then run(globals.header_filter, "header_filter", ctx) end
   if chain and chain.header_filter then run(chain.header_filter, "header_filter", ctx) end
   local filtered = globals.body_filter or chain and chain.body_filter
-  if not filtered and not ctx.new_body then return end
+  if not filtered and not ctx.new_body or not ctx:has_body() then return end
   local buffer = handle:body(true)
   ctx:respond_with(handle)
   local before = ctx.new_body or buffer:getBytes(0, buffer:length())
@@ -390,18 +389,16 @@ local function handle_response(handle, ctx)
 end
 
 local function on_response(handle)
-  local found, ctx = pcall(carried, handle)
-  if found and not ctx then return end
-  local ok, problem = false, ctx
-  if found then ok, problem = pcall(handle_response, handle, ctx) end
+  local ctx = carried(handle)
+  if not ctx then return end
+  local ok, problem = pcall(handle_response, handle, ctx)
   if ok then return end
-  local step = found and ctx.step
-  handle:logErr("gatechat: plugin " .. (step and step.name or "?") .. " failed: " .. tostring(problem))
+  blame(handle, ctx, problem)
   local headers = handle:headers()
   headers:replace(":status", "500")
   headers:replace("content-type", "text/plain; charset=utf-8")
   headers:remove("content-encoding")
-  handle:body(true):setBytes(FAILED)
+  if not ctx.head then handle:body(true):setBytes(FAILED) end
 end
 
 return { on_request = on_request, on_response = on_response }
