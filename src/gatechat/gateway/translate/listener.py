@@ -10,6 +10,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import http_con
 from envoy.extensions.http.early_header_mutation.header_mutation.v3 import header_mutation_pb2
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
+from gatechat.gateway.plugins.prometheus import access_logs, counting_filters
 from gatechat.gateway.translate import names
 from gatechat.gateway.translate.options import Options
 from gatechat.gateway.translate.replies import local_replies
@@ -27,6 +28,10 @@ function envoy_on_request(handle)
   headers:replace(":authority", authority)
 end
 """
+_OVERWRITE = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+_APPEND = base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
+_TRUSTED = ("127.0.0.1",)
+"""APISIX's ``real_ip_from``; X-Real-IP is its ``real_ip_header``."""
 _LARGEST_HEADERS_KB = 96
 """Of all the headers of a request or response; nginx takes four buffers of 8 kB and APISIX's users send large cookies."""
 _IDLE_STREAM = 60.0
@@ -41,22 +46,26 @@ def listener(options: Options) -> bytes:
     out = listener_pb2.Listener(name=names.LISTENER)
     address = out.address.socket_address
     address.address, address.port_value = options.proxy_address, options.proxy_port
-    out.filter_chains.add().filters.add(
-        name="envoy.filters.network.http_connection_manager"
-    ).typed_config.Pack(_connection_manager())
+    for sources in (_TRUSTED, ()):
+        chain = out.filter_chains.add(name="trusted" if sources else "all")
+        for source in sources:
+            chain.filter_chain_match.source_prefix_ranges.add(address_prefix=source).prefix_len.value = 32
+        manager = chain.filters.add(name="envoy.filters.network.http_connection_manager")
+        manager.typed_config.Pack(_connection_manager(options.proxy_port, trusting=bool(sources)))
     return dump(out)
 
 
-def _connection_manager() -> hcm.HttpConnectionManager:
+def _connection_manager(port: int, *, trusting: bool) -> hcm.HttpConnectionManager:
+    """``trusting``: the client is a proxy on this machine, whose X-Real-IP says who the client is."""
     manager = hcm.HttpConnectionManager(
         stat_prefix="gatechat",
         rds=hcm.Rds(route_config_name=names.ROUTES, config_source=_ads()),
         server_name="gatechat",
-        use_remote_address=BoolValue(value=True),
+        use_remote_address=BoolValue(value=False),
+        skip_xff_append=True,
         generate_request_id=BoolValue(value=False),
         normalize_path=BoolValue(value=True),
         merge_slashes=True,
-        append_x_forwarded_port=True,
         max_request_headers_kb=UInt32Value(value=_LARGEST_HEADERS_KB),
         stream_idle_timeout=duration(_IDLE_STREAM),
         request_headers_timeout=duration(_REQUEST_HEADERS),
@@ -69,22 +78,36 @@ def _connection_manager() -> hcm.HttpConnectionManager:
     early = manager.early_header_mutation_extensions.add(
         name="envoy.http.early_header_mutation.header_mutation"
     )
-    early.typed_config.Pack(_steering_headers())
-    manager.http_filters.extend([_host_filter(), _plugins_filter(), _router()])
+    early.typed_config.Pack(_request_headers(port, trusting=trusting))
+    manager.http_filters.extend([_host_filter(), *counting_filters(), _plugins_filter(), _router()])
+    manager.access_log.extend(access_logs())
     return manager
 
 
-def _steering_headers() -> header_mutation_pb2.HeaderMutation:
-    """What the client sent under our private names is dropped, then what the route is matched by is written."""
+def _request_headers(port: int, *, trusting: bool) -> header_mutation_pb2.HeaderMutation:
+    """What the client may not say is dropped; then what routes are matched by and what upstreams are told is written.
+
+    Upstreams are told what APISIX's nginx tells them (apisix/cli/ngx_tpl.lua), here and not in the route table, so that
+    plugins can say otherwise.
+    """
     mutation = header_mutation_pb2.HeaderMutation()
-    mutation.mutations.add().remove_on_match.key_matcher.prefix = names.PRIVATE_PREFIX
-    for name, value in (
-        (names.PATH, "%PATH(NQ:PATH)%"),
-        (names.ADDRESS, "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
-    ):
+    for prefix in (names.PRIVATE_PREFIX, "x-envoy-"):
+        mutation.mutations.add().remove_on_match.key_matcher.prefix = prefix
+    mutation.mutations.add(remove="forwarded")
+    written = [
+        (names.PATH, "%PATH(NQ:PATH)%", _OVERWRITE),
+        (names.ADDRESS, "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%", _OVERWRITE),
+        *([(names.ADDRESS, "%REQ(x-real-ip)%", _OVERWRITE)] if trusting else []),
+        ("x-real-ip", f"%REQ({names.ADDRESS})%", _OVERWRITE),
+        ("x-forwarded-for", f"%REQ({names.ADDRESS})%", _APPEND),
+        ("x-forwarded-proto", "http", _OVERWRITE),
+        ("x-forwarded-host", "%REQ(:AUTHORITY)%", _OVERWRITE),
+        ("x-forwarded-port", str(port), _OVERWRITE),
+    ]
+    for name, value, action in written:
         append = mutation.mutations.add().append
         append.header.key, append.header.value = name, value
-        append.append_action = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+        append.append_action = action
     return mutation
 
 

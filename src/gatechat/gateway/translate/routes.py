@@ -6,7 +6,7 @@ time to take in a table of 10,000 goes with its bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from envoy.config.route.v3 import route_components_pb2 as pb
 from envoy.extensions.filters.http.lua.v3 import lua_pb2
@@ -14,6 +14,7 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from gatechat.gateway.model import JSON
 from gatechat.gateway.plugins import Program
+from gatechat.gateway.plugins.prometheus import mark, mark_stand_in
 from gatechat.gateway.translate import names, pages
 from gatechat.gateway.translate.merge import Merged, Missing
 from gatechat.gateway.translate.upstreams import DEFAULT_TIMEOUT, Upstream
@@ -35,7 +36,7 @@ def proxied(merged: Merged, upstream: Upstream, program: Program | None) -> byte
     _timeouts(action, upstream, float(timeout.get("read", DEFAULT_TIMEOUT)))
     if merged.websocket:
         action.upgrade_configs.add(upgrade_type="websocket", enabled=BoolValue(value=True))
-    _run(route, merged.scope, program)
+    _run(route, merged.scope, program, merged.uris, merged.hosts or ())
     return dump(route)
 
 
@@ -58,7 +59,9 @@ def dispatching(program: Program) -> bytes:
     """The stand-in for routes that are chosen by conditions: its Lua chooses, and has the request matched again."""
     route = _bare("")
     route.direct_response.status = 404
-    _run(route, {}, program)
+    _run_lua(route, program)
+    if program.prometheus is not None:
+        mark_stand_in(route)
     return dump(route)
 
 
@@ -72,6 +75,7 @@ def finding_host() -> bytes:
     for name in (names.HOST_FILTER, names.LUA_FILTER):
         source = "host" if name == names.HOST_FILTER else "both"
         route.typed_per_filter_config[name].Pack(lua_pb2.LuaPerRoute(name=source))
+    mark_stand_in(route)
     return dump(route)
 
 
@@ -121,14 +125,23 @@ def _timeouts(action: pb.RouteAction, upstream: Upstream, read: float) -> None:
     action.idle_timeout.CopyFrom(duration(read * (retries + 1) + 1))
 
 
-def _run(route: pb.Route, scope: Mapping[str, JSON], program: Program | None) -> None:
+def _run(
+    route: pb.Route,
+    scope: Mapping[str, JSON],
+    program: Program | None,
+    uris: Sequence[str] = (),
+    hosts: Sequence[str] = (),
+) -> None:
     if program is None:
         return
+    _run_lua(route, program)
+    if program.prometheus is not None:
+        uri, host = (patterns[0] if len(patterns) == 1 else "" for patterns in (uris, hosts))
+        mark(route, program.prometheus, scope, uri=uri, host=host)
+
+
+def _run_lua(route: pb.Route, program: Program) -> None:
     if program.text:
         lua = lua_pb2.LuaPerRoute(name="both" if program.response else "request")
         lua.filter_context.update({"k": program.key, "p": program.text})
         route.typed_per_filter_config[names.LUA_FILTER].Pack(lua, deterministic=True)
-    if program.prometheus is not None:
-        route.metadata.filter_metadata[names.METADATA].update(
-            {"route": scope.get("route_id", ""), "service": scope.get("service_id", "")}
-        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2, route_pb2
 from envoy.extensions.filters.http.lua.v3 import lua_pb2
 from google.protobuf.wrappers_pb2 import BoolValue
@@ -30,16 +29,9 @@ def lua_extension(sources: Mapping[str, str]) -> bytes:
 
 
 def _common() -> bytes:
-    """Headers of all requests as APISIX's nginx sends them (apisix/cli/ngx_tpl.lua); the private ones stay here."""
+    """The private headers stay here."""
     table = route_pb2.RouteConfiguration(name=names.ROUTES)
-    for name, value in (
-        ("x-real-ip", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
-        ("x-forwarded-host", "%REQ(:AUTHORITY)%"),
-    ):
-        header = table.request_headers_to_add.add()
-        header.header.key, header.header.value = name, value
-        header.append_action = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
-    table.request_headers_to_remove.extend([*names.PRIVATE, "forwarded"])
+    table.request_headers_to_remove.extend(names.PRIVATE)
     return dump(table)
 
 
