@@ -72,7 +72,9 @@ def installed() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (registry, program, bundle):
             patch.setattr(module, "REGISTRY", table)
-        patch.setattr(bundle, "lua_of", lambda plugin: LUA if plugin.name in PROBES else registry.lua_of(plugin))
+        patch.setattr(
+            bundle, "lua_of", lambda plugin: LUA if plugin.name in PROBES else registry.lua_of(plugin)
+        )
         bundle._code.cache_clear()
         yield
     bundle._code.cache_clear()

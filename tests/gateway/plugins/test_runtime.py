@@ -1,4 +1,4 @@
-"""What lua/runtime.lua does with programs, on the real Envoy. The order of things is APISIX's http_access_phase."""
+"""What lua/runtime.lua does with programs, on the real Envoy. The order is that of APISIX's http_access_phase."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ CONSUMERS = state(
         "anne": {
             "username": "anne",
             "group_id": "gold",
-            "plugins": {"key-auth": {"key": "anne-key"}, "second": {"name": "annes"}, "plain": {"name": "hers"}},
+            "plugins": {
+                "key-auth": {"key": "anne-key"},
+                "second": {"name": "annes"},
+                "plain": {"name": "hers"},
+            },
         },
         "lost": {"username": "lost", "group_id": "gone", "plugins": {"key-auth": {"key": "lost-key"}}},
         "off": {
@@ -36,16 +40,28 @@ PROGRAMS = {
     "/disabled": lambda: program({"first": {"_meta": {"disable": True}}, "second": {}}),
     "/global": lambda: program({"first": {}}, rules={"second": {}}),
     "/filter": lambda: program({"first": {"_meta": {"filter": [["arg_run", "==", "1"]]}}, "second": {}}),
-    "/late-filter": lambda: program({"body": {"_meta": {"filter": [["arg_run", "==", "1"], ["status", "==", "200"]]}}}),
+    "/late-filter": lambda: program(
+        {"body": {"_meta": {"filter": [["arg_run", "==", "1"], ["status", "==", "200"]]}}}
+    ),
     "/key": lambda: program({**BOTH, "key-auth": {}}),
-    "/reject-rewrite": lambda: program({"first": {"replies": "rewrite", "body": {"why": "no"}}, "second": {}}),
-    "/reject-access": lambda: program({"first": {}, "second": {"replies": "access", "status": 418, "body": "tea"}}),
+    "/reject-rewrite": lambda: program(
+        {"first": {"replies": "rewrite", "body": {"why": "no"}}, "second": {}}
+    ),
+    "/reject-access": lambda: program(
+        {"first": {}, "second": {"replies": "access", "status": 418, "body": "tea"}}
+    ),
     "/reject-global": lambda: program({"first": {}}, rules={"second": {"replies": "rewrite"}}),
     "/error-response": lambda: program(
         {"plain": {"replies": "access", "body": "x", "_meta": {"error_response": {"message": "sorry"}}}}
     ),
     "/redirected": lambda: program(
-        {"plain": {"replies": "access", "status": 302, "headers": {"Location": "/x", "Set-Cookie": ["a=1", "b=2"]}}}
+        {
+            "plain": {
+                "replies": "access",
+                "status": 302,
+                "headers": {"Location": "/x", "Set-Cookie": ["a=1", "b=2"]},
+            }
+        }
     ),
     "/no-error-response": lambda: program(
         {"plain": {"replies": "access", "status": 200, "body": "x", "_meta": {"error_response": "sorry"}}}
@@ -165,7 +181,7 @@ class TestReplies:
         answer = traffic.get("/reject-access")
         assert (answer.status_code, answer.text) == (418, "tea")
 
-    def test_after_a_global_rules_refusal_only_global_rules_see_the_response(self, traffic: Traffic) -> None:
+    def test_after_the_refusal_of_a_global_rule_only_global_rules_see_the_response(self, traffic: Traffic) -> None:
         assert traffic.get("/reject-global").headers["x-trace"] == "second.rewrite second.header_filter"
 
     def test_error_response_replaces_the_body_from_400_on(self, traffic: Traffic) -> None:
@@ -177,7 +193,9 @@ class TestReplies:
         assert (answer.status_code, answer.text, answer.headers["location"]) == (302, "", "/x")
         assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
 
-    @pytest.mark.parametrize("path", ["/fails-rewrite", "/fails-header", "/fails-body", "/broken", "/bad-status"])
+    @pytest.mark.parametrize(
+        "path", ["/fails-rewrite", "/fails-header", "/fails-body", "/broken", "/bad-status"]
+    )
     def test_whatever_fails_ends_in_500(self, traffic: Traffic, path: str) -> None:
         answer = traffic.get(path)
         assert (answer.status_code, answer.text) == (500, '{"error_msg":"500 Internal Server Error"}\n')
@@ -208,7 +226,10 @@ class TestResponses:
 
     def test_variables_of_the_request_are_kept_when_asked_for(self, traffic: Traffic) -> None:
         headers = traffic.get("/show/x?a=1", x_in="in", x_reply_x_up="up", cookie="b=2; c=3").headers
-        shown = {name: headers.get(f"x-{name}") for name in ("uri", "arg-a", "http-x-in", "route-id", "status", "cookie-c")}
+        shown = {
+            name: headers.get(f"x-{name}")
+            for name in ("uri", "arg-a", "http-x-in", "route-id", "status", "cookie-c")
+        }
         assert shown == {
             "uri": "/show/x",
             "arg-a": "1",

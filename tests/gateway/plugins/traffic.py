@@ -26,6 +26,7 @@ class _Upstream(BaseHTTPRequestHandler):
     """Answers with what it was asked, as JSON; ``x-reply-NAME: VALUE`` asks for a response header."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body leave together: two writes wait 40 ms for each other
 
     def do_GET(self) -> None:
         asked = {
@@ -164,6 +165,7 @@ def _configuration(
     manager = {
         "@type": f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "tests",
+        "generate_request_id": False,
         "http_filters": [
             {"name": PREFIX, "disabled": True, "typed_config": lua},
             {"name": "router", "typed_config": {"@type": f"{EXTENSIONS}.filters.http.router.v3.Router"}},

@@ -56,7 +56,7 @@ def _module(name: str, text: str) -> str:
 
 
 def _data(name: str, value: JSON) -> str:
-    """A module that returns ``value``: JSON in a Lua long string with a closing mark that the text has not."""
+    """A module that returns ``value``: JSON in a Lua long string whose closing mark the text has not."""
     text = json.dumps(value, separators=(",", ":"), sort_keys=True)
     mark = ""
     while f"]{mark}]" in text + "]":

@@ -54,8 +54,8 @@ class KeyAuth(Plugin):
     }
     docs = """\
 Lets a request through only with the key of a consumer. The upstream learns who it was:
-`X-Consumer-Username`, `X-Credential-Identifier` (the credential's id, when the key is a credential's) and `X-Consumer-Custom-Id` (the
-consumer's label `custom_id`). What a client sends under these names is removed.
+`X-Consumer-Username`, `X-Credential-Identifier` (the credential's id, when the key is a credential's) and
+`X-Consumer-Custom-Id` (the consumer's label `custom_id`). What a client sends under these names is removed.
 
 A consumer with a key, as a credential of its own so that it can be exchanged without touching the consumer:
 

@@ -101,14 +101,14 @@ def build_dispatcher(candidates: Sequence[Candidate]) -> Program:
         {"d": source},
         response=any(program.response for program in programs),
         sets_host=any(program.sets_host for program in programs),
-        prometheus=None,
+        prometheus=next((one.prometheus for one in programs if one.prometheus is not None), None),
     )
 
 
 def entries_of(plugins: Mapping[str, JSON], owner: str, *, overlay: bool = False) -> list[dict[str, Any]]:
     """The entries of the plugins that run in Lua, in their order.
 
-    ``owner`` is the resource ("consumers/jack") that they belong to where their ``_meta.parent`` names no other.
+    ``owner`` is the resource ("consumers/jack") they belong to where their ``_meta.parent`` names no other.
     ``overlay``: they are a consumer's or group's, where a disabled plugin switches off the route's.
     """
     entries: list[dict[str, Any]] = []
