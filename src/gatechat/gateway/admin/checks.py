@@ -11,9 +11,14 @@ from gatechat.apisix.kinds import KINDS, Kind
 from gatechat.apisix.schemas import CHASH_KEYS, SECRET_MANAGERS, Schema
 from gatechat.apisix.validation import Validator
 from gatechat.gateway.admin.certificates import check_pair, check_ssl
-from gatechat.gateway.admin.differs import refuse_secret_references, refuse_unsupported
+from gatechat.gateway.admin.differs import (
+    refuse_large_numbers,
+    refuse_references,
+    refuse_unsupported,
+)
 from gatechat.gateway.model import JSON, Refused, State
 from gatechat.gateway.plugins import REGISTRY, check_duplicate_keys, check_plugins, compile_vars
+from gatechat.gateway.plugins.limit_count import check_groups
 
 ANY_OBJECT: Final[Schema] = {"type": "object"}
 
@@ -43,8 +48,9 @@ def check(kind: Kind, id: str | None, conf: JSON, state: State, *, references: b
     """
     _check_rules_before_schema(kind, conf)
     _check_schema(kind, id, conf)
-    refuse_secret_references(conf)
+    refuse_references(kind.plural, conf)
     refuse_unsupported(kind.plural, conf)
+    refuse_large_numbers(kind.plural, conf)
     match kind.plural:
         case "upstreams":
             _check_upstream(conf, state)
@@ -59,6 +65,7 @@ def check(kind: Kind, id: str | None, conf: JSON, state: State, *, references: b
         _check_references(kind, conf, state)
     if kind.plural != "consumers":
         _check_plugins(kind, conf)
+    check_groups(state, conf.get("plugins", {}), kind.plural, id or "")
     match kind.plural:
         case "credentials":
             _check_credential(id, conf, state)
@@ -100,6 +107,10 @@ def _check_plugins(kind: Kind, conf: Mapping[str, JSON]) -> None:
     plugins = conf.get("plugins")
     if kind.plugins is None or not plugins:
         return
+    if kind.plural in ("consumers", "consumer_groups"):
+        for name in plugins:
+            if name in REGISTRY and not REGISTRY[name].phases:
+                raise Refused(f"plugin {name} has no effect here: put it on a route, a service or a global rule")
     if kind.plugins != "consumer":
         check_plugins(plugins, "", kind.plugins)
         return

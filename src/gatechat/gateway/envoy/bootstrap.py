@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from gatechat.gateway.metrics_names import BUCKETS, STAT_PREFIX
 from gatechat.gateway.model import JSON
 
 XDS_CLUSTER = "gatechat_xds"
 
 KEPT_STATS = (
-    "gatechat",  # what the prometheus plugin counts
+    f"{STAT_PREFIX}.",  # what the prometheus plugin counts
     "listener_manager.",
     "cluster_manager.",
     "control_plane.",
@@ -43,7 +44,12 @@ def bootstrap(
             "cds_config": {"ads": {}, "resource_api_version": "V3"},
         },
         "static_resources": {"clusters": [_xds_cluster(xds)]},
-        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": kept}}},
+        "stats_config": {
+            "stats_matcher": {"inclusion_list": {"patterns": kept}},
+            "histogram_bucket_settings": [
+                {"match": {"prefix": f"{STAT_PREFIX}."}, "buckets": [bound for bound, _ in BUCKETS]}
+            ],
+        },
         "overload_manager": {
             "resource_monitors": [
                 {

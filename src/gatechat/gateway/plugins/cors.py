@@ -37,7 +37,7 @@ class Cors(Plugin):
                 "type": "string",
                 "pattern": _ORIGINS,
                 "default": "*",
-                "description": "Origins that may call, separated by commas. * is any, ** any with credentials too.",
+                "description": "Origins that may call, by commas; * is any, ** any with credentials.",
             },
             "allow_methods": {
                 "type": "string",
@@ -90,7 +90,8 @@ class Cors(Plugin):
         },
     }
     docs = """\
-Answers preflight requests (OPTIONS) and puts the CORS headers on responses, so that scripts of other sites may call.
+Answers preflight requests (OPTIONS) and puts the CORS headers on responses, so that scripts of other sites
+may call.
 
 ```json
 {"uri": "/speaker/*", "plugins": {"cors": {"allow_origins": "https://app.example.com,https://chatgpt.com"}},
@@ -113,7 +114,8 @@ Good to know:
 
 - Every OPTIONS request to the route is answered with 200 and does not reach the upstream, nor an auth plugin.
 - `**` with `allow_credential` lets any site call with the user's cookies. Name the origins instead.
-- Anchor regular expressions (`^https://.*\\.example\\.com$`): without anchors `https://example.com.evil.net` matches.
+- Anchor regular expressions (`^https://.*\\.example\\.com$`): without anchors `https://example.com.evil.net`
+  matches.
 """
 
     def check(self, conf: Mapping[str, JSON]) -> None:

@@ -29,12 +29,15 @@ class LimitCount(Plugin):
         "type": "object",
         "properties": {
             "count": {**_NUMBER, "description": "Requests in a window; a text may hold variables."},
-            "time_window": {**_NUMBER, "description": "Length of the window in seconds; a text may hold variables."},
+            "time_window": {
+                **_NUMBER,
+                "description": "Length of the window in seconds; a text may hold variables.",
+            },
             "window_type": {
                 "type": "string",
                 "enum": ["fixed", "sliding"],
                 "default": "fixed",
-                "description": "fixed: begins with its first request. sliding: the last time_window seconds, estimated.",
+                "description": "fixed: begins with its first request; sliding: the last time_window seconds.",
             },
             "rules": {
                 "type": "array",
@@ -43,7 +46,10 @@ class LimitCount(Plugin):
                     "properties": {
                         "count": {**_NUMBER, "description": "As count."},
                         "time_window": {**_NUMBER, "description": "As time_window."},
-                        "key": {"type": "string", "description": "Variables; without any value the rule does not apply."},
+                        "key": {
+                            "type": "string",
+                            "description": "Variables; without any value the rule does not apply.",
+                        },
                         "header_prefix": {
                             "type": "string",
                             "description": "X-PREFIX-RateLimit-Limit and so on; default: the rule's number.",
@@ -55,7 +61,7 @@ class LimitCount(Plugin):
             },
             "group": {
                 "type": "string",
-                "description": "Plugins with the same group count together; their configuration must be the same.",
+                "description": "Plugins of one group count together; their configurations must be the same.",
             },
             "key": {
                 "type": "string",
@@ -66,7 +72,7 @@ class LimitCount(Plugin):
                 "type": "string",
                 "enum": ["var", "var_combination", "constant"],
                 "default": "var",
-                "description": 'How key is read: a variable\'s name, a text with variables ("$remote_addr $http_x"), as it is.',
+                "description": "How key is read: a variable's name, a text with variables, or as it is.",
             },
             "rejected_code": {
                 "type": "integer",
@@ -104,24 +110,30 @@ class LimitCount(Plugin):
         },
     }
     differs = (
-        Difference("policy", "redis, redis-cluster and redis-sentinel: this gateway is one machine.", refused=True),
+        Difference(
+            "policy", "redis, redis-cluster and redis-sentinel: this gateway is one machine.", refused=True
+        ),
         Difference("sync_interval", "It is for redis.", refused=True),
-        Difference("group", "A group's only configuration may be changed at once; APISIX remembers the old one.", False),
+        Difference(
+            "group",
+            "A group's only configuration may be changed at once; APISIX remembers the old one.",
+            False,
+        ),
         Difference("(counters)", "They outlive a restart of the gateway, but not one of the machine.", False),
     )
     docs = """\
-Lets `count` requests through in `time_window` seconds, and refuses the rest until the window is over. Exact for all
-worker threads together.
+Lets `count` requests through in `time_window` seconds, and refuses the rest until the window is over. Exact
+for all worker threads together.
 
 ```json
 {"uri": "/speaker/*",
- "plugins": {"limit-count": {"count": 10, "time_window": 60, "rejected_code": 429, "rejected_msg": "10 a minute"}},
+ "plugins": {"limit-count": {"count": 10, "time_window": 60, "rejected_code": 429, "rejected_msg": "slowly"}},
  "upstream_id": "1"}
 ```
 
 Every answer says where the client stands: `X-RateLimit-Limit: 10`, `X-RateLimit-Remaining: 7`,
-`X-RateLimit-Reset: 41.5` (seconds). Other names for these headers stand in the plugin's metadata (`limit_header`,
-`remaining_header`, `reset_header`).
+`X-RateLimit-Reset: 41.5` (seconds). Other names for these headers stand in the plugin's metadata
+(`limit_header`, `remaining_header`, `reset_header`).
 
 | counted by | `key_type` | `key` |
 |---|---|---|
@@ -130,7 +142,8 @@ Every answer says where the client stands: `X-RateLimit-Limit: 10`, `X-RateLimit
 | address and a header | `var_combination` | `$remote_addr $http_x_tenant` |
 | all together | `constant` | `all` |
 
-On a consumer or consumer group the limit is that consumer's or group's own; on a service all its routes count together.
+On a consumer or consumer group the limit is that consumer's or group's own; on a service all its routes
+count together.
 
 Several limits at once:
 
@@ -149,7 +162,9 @@ Good to know:
 
     def check(self, conf: Mapping[str, JSON]) -> None:
         if conf.get("policy", "local") != "local":
-            raise Refused(f"policy {conf['policy']} is not there: counters are kept on this machine; use local")
+            raise Refused(
+                f"policy {conf['policy']} is not there: counters are kept on this machine; use local"
+            )
         if conf.get("sync_interval", -1) != -1:
             raise Refused("sync_interval is for redis, which this gateway does not use; leave it out")
         if "rules" in conf and ("count" in conf or "time_window" in conf):
@@ -173,7 +188,7 @@ Good to know:
 
 
 def check_groups(state: State, plugins: Mapping[str, JSON], kind: str, id: str) -> None:
-    """Refuse a limit-count whose group has another configuration elsewhere. ``kind`` and ``id``: where it is written."""
+    """Refuse a limit-count whose group has another configuration elsewhere than in ``kind`` and ``id``."""
     conf = plugins.get(LimitCount.name)
     if not isinstance(conf, dict) or "group" not in conf:
         return
@@ -184,7 +199,8 @@ def check_groups(state: State, plugins: Mapping[str, JSON], kind: str, id: str) 
                 continue
             if _counting(other) != _counting(conf):
                 raise Refused(
-                    f"failed to check the configuration of plugin {LimitCount.name} err: group conf mismatched: "
+                    f"failed to check the configuration of plugin {LimitCount.name} err: "
+                    "group conf mismatched: "
                     f'{other_kind}/{resource.id} has another one for the group "{conf["group"]}"'
                 )
 

@@ -9,9 +9,22 @@ from gatechat.gateway.model import JSON, Refused
 from gatechat.gateway.plugin import Difference, Plugin
 from gatechat.gateway.regex import compile_regex
 
-_METHODS = (
-    "GET POST PUT HEAD DELETE OPTIONS MKCOL COPY MOVE PROPFIND LOCK UNLOCK PATCH TRACE".split()
-)
+_METHODS = [
+    "GET",
+    "POST",
+    "PUT",
+    "HEAD",
+    "DELETE",
+    "OPTIONS",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "PROPFIND",
+    "LOCK",
+    "UNLOCK",
+    "PATCH",
+    "TRACE",
+]
 _VALUE: dict[str, Any] = {"oneOf": [{"type": "string"}, {"type": "number"}]}
 _VALUES: dict[str, Any] = {
     "oneOf": [{"type": "string"}, {"type": "number"}, {"type": "array", "minItems": 1, "items": _VALUE}]
@@ -30,14 +43,14 @@ class ProxyRewrite(Plugin):
                 "minLength": 1,
                 "maxLength": 4096,
                 "pattern": r"^\/.*",
-                "description": "The new path, with variables ($uri, ${arg_name ?? none}); it may bring a query string.",
+                "description": "The new path; may hold variables ($uri, ${arg_name ?? none}) and a query.",
             },
             "method": {"type": "string", "enum": _METHODS, "description": "The new method."},
             "regex_uri": {
                 "type": "array",
                 "minItems": 2,
                 "items": {"type": "string"},
-                "description": "Pairs of a regular expression and a new path ($1, $2 …); the first that matches is used. "
+                "description": "Pairs of a regular expression and a new path ($1 …); the first match counts. "
                 "uri comes before it.",
             },
             "host": {
@@ -84,16 +97,18 @@ class ProxyRewrite(Plugin):
             "use_real_request_uri_unsafe": {
                 "type": "boolean",
                 "default": False,
-                "description": "Work on the path as the client sent it, not decoded, and send it on unchecked.",
+                "description": "Work on the path as the client sent it, and send it on unchecked.",
             },
         },
         "minProperties": 1,
     }
     differs = (
-        Difference("scheme", "Set scheme on the upstream; APISIX took it out of this plugin with 3.0.", refused=True),
+        Difference(
+            "scheme", "Set scheme on the upstream; APISIX took it out of this plugin with 3.0.", refused=True
+        ),
         Difference(
             "use_real_request_uri_unsafe",
-            "The path is as the client sent it, but . and .. segments and double slashes are resolved already.",
+            "The path is as sent, but its . and .. segments and double slashes are resolved already.",
             refused=False,
         ),
     )
@@ -108,21 +123,25 @@ Changes the request before it goes to the upstream. The client sees none of it.
  "upstream_id": "1"}
 ```
 
-- `uri` replaces the whole path; the query string is kept (`?a=1` is appended, with `&` where `uri` has a query itself).
+- `uri` replaces the whole path; the query string is kept (`?a=1` is appended, with `&` where `uri` has a
+  query itself).
 - `regex_uri` works on the decoded path. With several pairs the first one that matches counts.
 - `headers` without `add`, `set` or `remove` means `set`. The order is add, set, remove.
 
 Good to know:
 
-- Later plugins and the variables `$uri` and `$request_uri` still see what the client sent; `$upstream_uri` is the result.
-- A path is encoded anew: `%2F` in it becomes `/`. `use_real_request_uri_unsafe` keeps it, and with it everything
-  else that a client can write into a path.
+- Later plugins and the variables `$uri` and `$request_uri` still see what the client sent; `$upstream_uri` is
+  the result.
+- A path is encoded anew: `%2F` in it becomes `/`. `use_real_request_uri_unsafe` keeps it, and with it
+  everything else that a client can write into a path.
 - A variable that is not there is empty; give it a default: `${http_x_lang ?? en}`.
 """
 
     def check(self, conf: Mapping[str, JSON]) -> None:
         if "scheme" in conf:
-            raise Refused('property "scheme" is not part of proxy-rewrite any more: set "scheme" on the upstream')
+            raise Refused(
+                'property "scheme" is not part of proxy-rewrite any more: set "scheme" on the upstream'
+            )
         pairs = conf.get("regex_uri", [])
         if len(pairs) % 2:
             raise Refused("The length of regex_uri should be an even number")
@@ -140,7 +159,7 @@ Good to know:
                     raise Refused("invalid value character in header")
 
     def compile(self, conf: Mapping[str, JSON]) -> JSON:
-        """``headers`` becomes ``add`` and ``set``, lists of ``[name, [value, …]]``, and ``remove``, a list of names."""
+        """``headers`` becomes ``add`` and ``set``, lists of ``[name, [value, …]]``, and ``remove``."""
         compiled = super().compile(conf)
         headers = compiled.pop("headers", {})
         if not _is_grouped(headers):

@@ -40,7 +40,7 @@ class Redirect(Plugin):
             },
             "http_to_https": {
                 "type": "boolean",
-                "description": "Send http requests to the same address with https: 301 for GET and HEAD, else 308.",
+                "description": "Send http requests to https: 301 for GET and HEAD, else 308.",
             },
             "encode_uri": {
                 "type": "boolean",
@@ -56,7 +56,9 @@ class Redirect(Plugin):
         "oneOf": [{"required": ["uri"]}, {"required": ["regex_uri"]}, {"required": ["http_to_https"]}],
     }
     differs = (
-        Difference("http_to_https", "The address has no port: plugin_attr.redirect.https_port is not there.", False),
+        Difference(
+            "http_to_https", "The address has no port: plugin_attr.redirect.https_port is not there.", False
+        ),
         Difference("(body)", "The answer has no HTML page.", False),
     )
     docs = """\
@@ -87,7 +89,9 @@ Good to know:
             try:
                 compile_regex(pattern)
             except Refused as refused:
-                raise Refused(f"invalid regex_uri ({pattern}, {replacement}), err:{refused.message}") from None
+                raise Refused(
+                    f"invalid regex_uri ({pattern}, {replacement}), err:{refused.message}"
+                ) from None
         if conf.get("http_to_https") and conf.get("append_query_string"):
             raise Refused("only one of `http_to_https` and `append_query_string` can be configured.")
 
@@ -105,7 +109,7 @@ Good to know:
 
 
 def segments(uri: str) -> list[str | dict[str, str]]:
-    r"""``/a$uri`` as ``["/a", {"v": "uri"}]``. A backslash before anything but a variable is dropped, as in APISIX."""
+    r"""``/a$uri`` as ``["/a", {"v": "uri"}]``. A backslash before anything but a variable is dropped."""
     parts: list[str | dict[str, str]] = []
     for literal, braced, plain, other in _SEGMENT.findall(uri):
         parts.append({"v": braced or plain} if braced or plain else literal or other)

@@ -59,7 +59,12 @@ class ResponseRewrite(Plugin):
             },
             "body": {"type": "string", "description": "The new body."},
             "body_base64": {"type": "boolean", "default": False, "description": "body is base64."},
-            "status_code": {"type": "integer", "minimum": 200, "maximum": 598, "description": "The new status."},
+            "status_code": {
+                "type": "integer",
+                "minimum": 200,
+                "maximum": 598,
+                "description": "The new status.",
+            },
             "vars": {"type": "array", "description": "A condition, also over $status; without one: always."},
             "filters": {
                 "type": "array",
@@ -68,7 +73,11 @@ class ResponseRewrite(Plugin):
                     "type": "object",
                     "required": ["regex", "replace"],
                     "properties": {
-                        "regex": {"type": "string", "minLength": 1, "description": "What to replace in the body."},
+                        "regex": {
+                            "type": "string",
+                            "minLength": 1,
+                            "description": "What to replace in the body.",
+                        },
                         "scope": {
                             "type": "string",
                             "enum": ["once", "global"],
@@ -86,7 +95,10 @@ class ResponseRewrite(Plugin):
                 "description": "Replacements in the body, one after the other.",
             },
         },
-        "dependencies": {"body": {"not": {"required": ["filters"]}}, "filters": {"not": {"required": ["body"]}}},
+        "dependencies": {
+            "body": {"not": {"required": ["filters"]}},
+            "filters": {"not": {"required": ["body"]}},
+        },
     }
     differs = (
         Difference(
@@ -96,7 +108,11 @@ class ResponseRewrite(Plugin):
             refused=False,
         ),
         Difference("filters.options", "Other letters than i, j, m, o, s and x.", refused=True),
-        Difference("filters", "A response that does not fit into the proxy's buffer is answered with a 500.", refused=False),
+        Difference(
+            "filters",
+            "A response that does not fit into the proxy's buffer is answered with a 500.",
+            refused=False,
+        ),
     )
     docs = """\
 Changes what the client gets: status, headers, body, or texts in the body.
@@ -118,7 +134,8 @@ Replacing texts:
 ```
 
 - `headers` without `add`, `set` or `remove` means `set`. The order is add, set, remove.
-- `body` and `filters` exclude each other; both take Content-Length, Content-Encoding, Last-Modified and ETag away.
+- `body` and `filters` exclude each other; both take Content-Length, Content-Encoding, Last-Modified and ETag
+  away.
 
 Good to know:
 
@@ -146,7 +163,7 @@ Good to know:
                 raise Refused(f'regex "{one["regex"]}" validation failed: {refused.message}') from None
 
     def compile(self, conf: Mapping[str, JSON]) -> JSON:
-        """``add`` and ``set`` as lists of ``[name, value]``, ``remove``; a base64 body stays one; filters with trees."""
+        """``add`` and ``set`` as lists of ``[name, value]``, ``base64`` for such a body, trees."""
         compiled = super().compile(conf)
         headers = compiled.pop("headers", {})
         if not _is_grouped(headers):

@@ -85,8 +85,8 @@ def merge(route: Resource, service: Resource | None, plugin_config: Resource | N
         service={"id": service.id, **service.value} if service is not None else None,
         hosts=_hosts(value, shared),
         plugins={
-            **shared.get("plugins", {}),
-            **(plugin_config.value.get("plugins", {}) if plugin_config is not None else {}),
+            **_plugins_of(service),
+            **_plugins_of(plugin_config),
             **value.get("plugins", {}),
         }
         if missing is None
@@ -95,6 +95,17 @@ def merge(route: Resource, service: Resource | None, plugin_config: Resource | N
         timeout=value.get("timeout"),
         websocket=bool(value.get("enable_websocket", shared.get("enable_websocket", False))),
     )
+
+
+def _plugins_of(shared: Resource | None) -> dict[str, JSON]:
+    """With ``_meta.parent``, for plugins that count: what is counted for a service is so for all its routes."""
+    if shared is None:
+        return {}
+    parent = {"parent": f"{shared.kind}/{shared.id}"}
+    return {
+        name: {**conf, "_meta": {**conf.get("_meta", {}), **parent}}
+        for name, conf in shared.value.get("plugins", {}).items()
+    }
 
 
 def _hosts(value: Mapping[str, JSON], service: Mapping[str, JSON]) -> tuple[str, ...] | None:
