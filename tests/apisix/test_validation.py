@@ -76,6 +76,12 @@ CASES: list[tuple[str, dict[str, Any], Any, str | None]] = [
         'property "a" validation failed: wrong type: expected string, got number',
     ),
     ("a reference where a text may stand", {"type": "string", "minLength": 100}, "$env://X", None),
+    (
+        "a reference where an id or an object must stand",
+        {"anyOf": [{"type": "object"}, {"type": "string", "pattern": "^a$"}]},
+        "$env://X",
+        "object matches none of the required",
+    ),
     ("a reference where a number must stand", {"type": "integer"}, "$ENV://X", "got string"),
 ]
 

@@ -19,7 +19,7 @@ def is_reference(value: object) -> bool:
 
 
 class Validator:
-    """A compiled JSON Schema (draft 7). Strings that are references pass every check, as in APISIX."""
+    """A compiled JSON Schema (draft 7). A text may be a reference, whatever its form is to be, as in APISIX."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._validator = jsonschema_rs.Draft7Validator(dict(schema), validate_formats=True)
@@ -39,10 +39,10 @@ class Validator:
 
 
 def _is_excused(error: jsonschema_rs.ValidationError) -> bool:
-    kind = error.kind
-    if isinstance(kind, jsonschema_rs.ValidationErrorKind.Type) and kind.types != ["string"]:
-        return False  # APISIX skips a reference only where a string may stand
-    return is_reference(error.instance)
+    """Whether a reference stands where a text is asked for, of which only the form is wrong."""
+    kinds = jsonschema_rs.ValidationErrorKind
+    of_form = kinds.Enum | kinds.Format | kinds.MaxLength | kinds.MinLength | kinds.Pattern
+    return isinstance(error.kind, of_form) and is_reference(error.instance)
 
 
 def _nearness(error: jsonschema_rs.ValidationError) -> tuple[int, bool]:

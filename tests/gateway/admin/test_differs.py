@@ -35,6 +35,18 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
         'property "vars": the variable post_arg.model has no effect',
     ),
     (
+        "a host from the environment",
+        "/routes/1",
+        ROUTE | {"hosts": ["$env://HOST"]},
+        'property "hosts.0": a reference to the environment ($env://) has no effect',
+    ),
+    (
+        "a number beyond Envoy's",
+        "/routes/1",
+        {"uri": "/", "upstream": NODES | {"retries": 2**31}},
+        'property "upstream.retries": 2147483648 is too large in the embedded gateway',
+    ),
+    (
         "a cost decoration of GraphQL",
         "/services/1/graphql_cost_decorations/1",
         {"field_path": "Query"},

@@ -80,6 +80,12 @@ BALANCERS: Final = ("roundrobin", "chash", "least_conn", "ewma")
 BODY_VARIABLES: Final = ("post_arg", "graphql_")
 """How the names of variables begin that APISIX reads from the request's body."""
 
+ENVIRONMENT: Final = frozenset({"plugins", "cert", "key", "certs", "keys", "client_cert", "client_key"})
+"""Fields in which, and below which, ``$env://`` is looked up."""
+
+LARGEST_NUMBER: Final = 2**31 - 1
+"""Of seconds, retries, weights and the like. APISIX has no bound; Envoy's messages do."""
+
 
 def refuse_unsupported(kind: str, value: Mapping[str, JSON]) -> None:
     """Refused for the first field that would be accepted and then ignored."""
@@ -103,6 +109,21 @@ def refuse_unsupported(kind: str, value: Mapping[str, JSON]) -> None:
         )
 
 
+def refuse_large_numbers(kind: str, value: Mapping[str, JSON]) -> None:
+    """Of routes, services and upstreams; plugins have bounds of their own."""
+    if kind in ("routes", "services", "upstreams"):
+        _refuse_large_numbers({name: it for name, it in value.items() if name not in ("plugins", "vars")}, "")
+
+
+def _refuse_large_numbers(value: JSON, where: str) -> None:
+    if isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
+        text = f"{value} is too large in the embedded gateway, at most {LARGEST_NUMBER} can be used"
+        raise Refused(f'property "{where.removesuffix(".")}": {text}')
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in items:
+        _refuse_large_numbers(item, f"{where}{name}.")
+
+
 def _body_variables(vars: JSON) -> Iterator[str]:
     """The variables in an expression that are read from the request's body."""
     if not isinstance(vars, list) or not vars:
@@ -121,19 +142,27 @@ def upstreams_of(kind: str, value: Mapping[str, JSON]) -> Iterator[tuple[str, Ma
         yield "upstream.", value["upstream"]
 
 
-def refuse_secret_references(value: JSON, where: str = "") -> None:
-    """``$secret://`` needs a secret manager; ``$env://`` does not and is allowed."""
-    if isinstance(value, str) and value.lower().startswith("$secret://"):
-        raise Refused(
-            f'property "{where}": a reference to a secret manager ($secret://) has no effect in the embedded '
-            "gateway; use $env://NAME for a secret from its environment"
-        )
-    if isinstance(value, dict):
-        for name, item in value.items():
-            refuse_secret_references(item, f"{where}.{name}" if where else name)
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            refuse_secret_references(item, f"{where}.{number}")
+def refuse_references(kind: str, value: JSON) -> None:
+    """``$secret://`` needs a secret manager; ``$env://`` is looked up in plugins and for certificates only."""
+    _refuse_references(value, (), allowed=kind == "plugin_metadata")
+
+
+def _refuse_references(value: JSON, path: tuple[str, ...], *, allowed: bool) -> None:
+    if isinstance(value, str):
+        lower, where = value.lower(), f'property "{".".join(path)}"'
+        if lower.startswith("$secret://"):
+            why = "has no effect in the embedded gateway; use $env://NAME for a secret from its environment"
+            raise Refused(f"{where}: a reference to a secret manager ($secret://) {why}")
+        if lower.startswith("$env://") and not allowed:
+            why = (
+                "has no effect in the embedded gateway: it is looked up in plugins and for certificates only"
+            )
+            raise Refused(f"{where}: a reference to the environment ($env://) {why}")
+        return
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in items:
+        here = allowed or name in ENVIRONMENT
+        _refuse_references(item, (*path, str(name)), allowed=here)
 
 
 def _value_at(value: JSON, path: str, default: JSON) -> JSON:
