@@ -79,7 +79,8 @@ def serve(
     *,
     config: options.Config = None,
     data_dir: options.DataDir,
-    admin_url: options.AdminUrl = "http://127.0.0.1:9180",
+    admin_url: options.AdminUrl = None,
+    admin_port: options.AdminPort = 9180,
     admin_key: options.AdminKey = None,
     gateway_url: options.GatewayUrl = "http://localhost:9080",
     example_backend: options.ExampleBackend = "127.0.0.1:5080",
@@ -100,12 +101,13 @@ def serve(
     """
     from gatechat.cli import running
 
+    url, key = _admin_api(admin_url, admin_port, admin_key, data_dir)
     settings = _assistant_settings(
         token, public_url, allowed_hosts, allowed_origins, contact_email, openai_verification_token, timeout
     )
     settings |= {
-        "admin_url": admin_url,
-        "admin_key": data.key_for(admin_url, admin_key, data_dir),
+        "admin_url": url,
+        "admin_key": key,
         "gateway_url": gateway_url,
         "example_backend": example_backend,
     }
@@ -151,7 +153,8 @@ def export_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; - for the terminal.")],
     config: options.Config = None,
     data_dir: options.DataDir,
-    admin_url: options.AdminUrl = "http://127.0.0.1:9180",
+    admin_url: options.AdminUrl = None,
+    admin_port: options.AdminPort = 9180,
     admin_key: options.AdminKey = None,
 ) -> None:
     """Write the whole configuration to a file.
@@ -160,7 +163,7 @@ def export_(
     """
     from gatechat.cli import transferring
 
-    source = transferring.Api(admin_url, data.key_for(admin_url, admin_key, data_dir))
+    source = transferring.Api(*_admin_api(admin_url, admin_port, admin_key, data_dir))
     asyncio.run(transferring.export_to(source, file))
 
 
@@ -170,7 +173,8 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `export` wrote; - for the terminal.")],
     config: options.Config = None,
     data_dir: options.DataDir,
-    admin_url: options.AdminUrl = "http://127.0.0.1:9180",
+    admin_url: options.AdminUrl = None,
+    admin_port: options.AdminPort = 9180,
     admin_key: options.AdminKey = None,
     dry_run: options.DryRun = False,
 ) -> None:
@@ -180,7 +184,7 @@ def import_(
     """
     from gatechat.cli import transferring
 
-    target = transferring.Api(admin_url, data.key_for(admin_url, admin_key, data_dir))
+    target = transferring.Api(*_admin_api(admin_url, admin_port, admin_key, data_dir))
     asyncio.run(transferring.import_from(file, target, dry_run))
 
 
@@ -190,7 +194,8 @@ def move(
     to: options.ToUrl,
     config: options.Config = None,
     data_dir: options.DataDir,
-    admin_url: options.AdminUrl = "http://127.0.0.1:9180",
+    admin_url: options.AdminUrl = None,
+    admin_port: options.AdminPort = 9180,
     admin_key: options.AdminKey = None,
     to_key: options.ToKey = None,
     dry_run: options.DryRun = False,
@@ -201,7 +206,7 @@ def move(
     """
     from gatechat.cli import transferring
 
-    source = transferring.Api(admin_url, data.key_for(admin_url, admin_key, data_dir))
+    source = transferring.Api(*_admin_api(admin_url, admin_port, admin_key, data_dir))
     asyncio.run(transferring.move(source, transferring.Api(to, to_key), dry_run))
 
 
@@ -210,11 +215,11 @@ def doctor(
     *,
     config: options.Config = None,
     data_dir: options.DataDir,
-    admin_url: options.AdminUrl = "http://127.0.0.1:9180",
+    admin_url: options.AdminUrl = None,
+    admin_port: options.AdminPort = 9180,
     admin_key: options.AdminKey = None,
     host: options.Host = LOOPBACK,
     port: options.Port = 5000,
-    admin_port: options.AdminPort = 9180,
     proxy_host: options.ProxyHost = LOOPBACK,
     proxy_port: options.ProxyPort = 9080,
     metrics_port: options.MetricsPort = 9091,
@@ -229,8 +234,8 @@ def doctor(
     gateway = running.GatewayOptions.of(data_dir, admin_port, proxy_host, proxy_port, metrics_port)
     assistant = Port("assistant", host, port, "--port")
     demo = Port("demo", LOOPBACK, demo_port, "--demo-port")
-    key = data.key_for(admin_url, admin_key, data_dir)
-    healthy = asyncio.run(examination.examine((assistant, *gateway.ports, demo), data_dir, admin_url, key))
+    url, key = _admin_api(admin_url, admin_port, admin_key, data_dir)
+    healthy = asyncio.run(examination.examine((assistant, *gateway.ports, demo), data_dir, url, key))
     raise typer.Exit(0 if healthy else 1)
 
 
@@ -238,6 +243,12 @@ def doctor(
 def version() -> None:
     """Print the version."""
     print(f"gatechat {__version__} (Python {platform.python_version()})")
+
+
+def _admin_api(url: str | None, port: int, key: str | None, data_dir: Path) -> tuple[str, str | None]:
+    """The Admin API to work with, and the key for it: without a URL, the embedded gateway's."""
+    url = url or f"http://{LOOPBACK}:{port}"
+    return url, data.key_for(url, key, data_dir)
 
 
 def _assistant_settings(

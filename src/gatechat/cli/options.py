@@ -114,11 +114,12 @@ Timeout: TypeAlias = Annotated[
     float, _option("timeout", "Seconds the assistant waits for the Admin API.", min=0.1, metavar="SECONDS")
 ]
 AdminUrl: TypeAlias = Annotated[
-    str,
+    str | None,
     _option(
         "admin-url",
         "The Admin API to work with: the embedded gateway's or an Apache APISIX's.",
         metavar="URL",
+        show_default="http://127.0.0.1:ADMIN_PORT",
     ),
 ]
 AdminKey: TypeAlias = Annotated[
@@ -143,9 +144,7 @@ ExampleBackend: TypeAlias = Annotated[
         metavar="HOST:PORT",
     ),
 ]
-AdminPort: TypeAlias = Annotated[
-    int, _port("admin-port", "The embedded gateway's Admin API, always on loopback.")
-]
+AdminPort: TypeAlias = Annotated[int, _port("admin-port", "The embedded gateway's Admin API, on loopback.")]
 ProxyHost: TypeAlias = Annotated[
     str,
     _option(
