@@ -133,7 +133,7 @@ class Apply:
 
     async def _take_back(self, change: Change, refusal: Rejected) -> tuple[Change, Outcome]:
         """Undoes ``change``; returns the write that did so and what Envoy said to it."""
-        log.warning("revision %d is taken back: %s", change.after.revision, refusal.detail)
+        log.info("revision %d is taken back: %s", change.after.revision, refusal.detail)
         revert = change.reverted(self._clock())
         await self._commit(revert)
         return revert, await self._status.outcome(revert.after.revision, self._ack_timeout)

@@ -71,6 +71,29 @@ async def test_traffic_goes_on_while_its_upstream_is_replaced(rig: Rig, upstream
     assert set(answers) == {200}
 
 
+async def test_a_request_in_flight_ends_well_when_its_route_and_upstream_are_removed(rig: Rig) -> None:
+    arrived, answer_now = asyncio.Event(), asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nsl")
+        arrived.set()
+        await answer_now.wait()
+        writer.write(b"ow")
+        writer.close()
+
+    async with await asyncio.start_server(slow, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        await rig.xds.publish(1, tiny.table(rig.port, tiny.forwards("/a", "u"), u=port))
+        assert await rig.status.outcome(1, timeout=10) == Acknowledged()
+        request = asyncio.create_task(rig.get("/a"))
+        await arrived.wait()
+        await rig.xds.publish(2, tiny.table(rig.port))
+        assert await rig.status.outcome(2, timeout=10) == Acknowledged()
+        answer_now.set()
+        assert await request == (200, "slow")
+
+
 async def test_an_upstream_that_changes_keeps_its_endpoints(rig: Rig, upstream: int) -> None:
     for version in range(1, 10):
         table = tiny.snapshot(

@@ -144,16 +144,44 @@ async def test_the_admin_interface_is_for_our_user_alone(rig: Rig, tmp_path: Pat
     assert (tmp_path / "admin.sock").stat().st_mode & 0o77 == 0
 
 
-async def test_lines_of_envoys_log_come_with_their_level(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+async def test_lines_of_envoys_log_come_with_their_level(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    talker = tmp_path / "talker"
+    lines = [
+        "warning [misc] it\\'s odd",
+        "error [http] bad",
+        "no level",
+        "x" * 200_000,
+        "critical [main] end",
+    ]
+    talker.write_text("#!/bin/sh\ncat >&2 <<'END'\n" + "\n".join(lines) + "\nEND\nexec sleep 60\n")
+    talker.chmod(0o700)
+    monkeypatch.setattr("gatechat.gateway.envoy.process.get_envoy_path", lambda: talker)
+    envoy = EnvoyProcess(tmp_path, tmp_path / "xds.sock")
+    await envoy.start()
+    async with asyncio.timeout(10):
+        while "end" not in caplog.text:
+            await asyncio.sleep(0.001)
+    await envoy.stop()
+
+    said = {(r.levelno, r.getMessage()) for r in caplog.records if r.name == "gatechat.envoy"}
+    assert said >= {
+        (logging.WARNING, "[misc] it's odd"),
+        (logging.ERROR, "[http] bad"),
+        (logging.ERROR, "no level"),
+        (logging.WARNING, "a line of Envoy's log was too long to show"),
+        (logging.CRITICAL, "[main] end"),
+    }
+
+
+async def test_a_refusal_is_one_line_in_our_log(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     await rig.xds.publish(2, tiny.table(rig.port, tiny.bad_regex()))
     await rig.status.outcome(2, timeout=10)
-    async with asyncio.timeout(5):
-        while not (lines := [r for r in caplog.records if r.name == "gatechat.envoy"]):
-            await asyncio.sleep(0.001)
-
-    assert lines[0].levelno == logging.WARNING
-    assert lines[0].getMessage().startswith("[config] ")
-    assert lines[0].getMessage().endswith("rejected: missing ): (")
+    await rig.envoy.stop()
+    assert [r.getMessage() for r in caplog.records if r.name.startswith("gatechat.")] == [
+        "Envoy refused version 2: missing ): ("
+    ]
 
 
 async def test_an_envoy_that_cannot_be_started_is_an_error(

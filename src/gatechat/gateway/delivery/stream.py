@@ -95,7 +95,8 @@ class Stream:
             except _Superseded:
                 pass
             except _Refusal as refusal:
-                log.debug("Envoy refused version %d: %s", self._publication.version, refusal.detail)
+                first_line = refusal.detail.partition("\n")[0]
+                log.warning("Envoy refused version %d: %s", self._publication.version, first_line)
                 outcome = Rejected(refusal.type_url, refusal.detail)
                 await self._status.report(self._publication.version, outcome)
             else:

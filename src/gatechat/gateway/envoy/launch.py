@@ -16,6 +16,17 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
+MOST_DESCRIPTORS = 2**20
+"""Enough for half a million requests at a time, also where the system sets no limit."""
+
+
+def descriptors() -> int:
+    """How many files and sockets Envoy may have open: as many as it is allowed to ask for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = hard if sys.platform == "linux" else soft
+    return MOST_DESCRIPTORS if limit == resource.RLIM_INFINITY else min(limit, MOST_DESCRIPTORS)
+
+
 def main() -> None:
     parent, envoy, *arguments = sys.argv[1:]
     if sys.platform == "linux":
@@ -24,8 +35,8 @@ def main() -> None:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
         if os.getppid() != int(parent):
             return  # gatechat died before the call
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors(), hard))
     os.execv(envoy, [envoy, *arguments])  # noqa: S606
 
 

