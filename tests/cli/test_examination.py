@@ -17,7 +17,7 @@ from gatechat.cli.examination import (
     examine_envoy,
     examine_ports,
 )
-from gatechat.cli.ports import Port
+from gatechat.cli.ports import Port, bind
 from tests.cli.program import gatechat
 from tests.conftest import ADMIN_KEY, GatewayUnderTest
 
@@ -25,10 +25,12 @@ FREE = ("--port=0", "--admin-port=0", "--proxy-port=0", "--metrics-port=0", "--d
 
 
 def test_on_a_fresh_machine_all_is_well_and_nothing_is_made(tmp_path: Path) -> None:
-    done = gatechat(
-        tmp_path, "doctor", f"--data-dir={tmp_path}/data", *FREE, "--admin-url=http://127.0.0.1:0"
-    )
+    with bind(Port("Admin API", "127.0.0.1", 0, "--admin-port")) as bound:
+        number = bound.getsockname()[1]
+    done = gatechat(tmp_path, "doctor", f"--data-dir={tmp_path}/data", *FREE, f"--admin-port={number}")
+    assert done.returncode == 0, done.stdout
     assert "made at the first start" in done.stdout
+    assert "`gatechat up` starts it" in done.stdout
     assert not (tmp_path / "data").exists()
 
 
