@@ -79,7 +79,7 @@ async def test_a_friend_is_answered_with_its_origin(talk: Talk, origin: str) -> 
 async def test_a_stranger_is_refused_before_the_admin_api_hears_of_it(talk: Talk, origin: str) -> None:
     answer = await talk.client.post("/apisix/admin/routes", headers={"origin": origin}, json={})
     assert answer.status_code == 403
-    assert "allowed_origins" in answer.json()["error_msg"]
+    assert "--allowed-origins" in answer.json()["error_msg"]
     assert "access-control-allow-origin" not in answer.headers
     assert talk.admin.asked == []
 

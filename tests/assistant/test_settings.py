@@ -18,6 +18,8 @@ def test_loopback_needs_no_token(host: str) -> None:
 def test_any_other_address_is_refused_without_a_token(host: str) -> None:
     with pytest.raises(SettingsError, match=r"set a token.*--token.*or stay on host 127\.0\.0\.1"):
         AssistantSettings(host=host)
+    with pytest.raises(SettingsError, match="16 or more characters"):
+        AssistantSettings(host=host, token="short")
     assert AssistantSettings(host=host, token="a-token-for-the-test").host == host
 
 

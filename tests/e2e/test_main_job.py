@@ -1,7 +1,7 @@
 """The main job: what an assistant reads on port 5000 is enough to publish an API that answers on port 9080.
 
-Everything here is found as ChatGPT found it: manifest, then OpenAPI document, then operations by name with the
-document's own examples. Behind it are the real gateway, the real Envoy and the demo's Conference API.
+Everything here is found as ChatGPT found it: manifest, then OpenAPI document, then operations by name with
+the document's own examples. Behind it are the real gateway, the real Envoy and the demo's Conference API.
 """
 
 from __future__ import annotations

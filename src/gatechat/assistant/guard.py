@@ -78,7 +78,7 @@ class Guard:
             raise Problem(
                 421,
                 "this Host is not one of the assistant's names. Call it as localhost, or name the address "
-                "you use with --public-url or in allowed_hosts",
+                "you use with --public-url or --allowed-hosts",
             )
 
     def _check_origin(self, headers: Headers) -> None:
@@ -86,7 +86,7 @@ class Guard:
             raise Problem(
                 403,
                 "pages of this Origin may not call the assistant. ChatGPT and pages of this machine may; "
-                "add others to allowed_origins",
+                "add others with --allowed-origins",
             )
 
     def _knows(self, origin: str) -> bool:

@@ -12,6 +12,9 @@ from gatechat.apisix.kinds import LARGEST_BODY
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 """The names this machine has for itself in a Host or an Origin header."""
 
+SHORTEST_TOKEN = 16
+"""Characters in a token that others may try to guess."""
+
 CHATGPT_ORIGINS = ("https://chat.openai.com", "https://chatgpt.com")
 
 
@@ -57,10 +60,12 @@ class AssistantSettings:
         for name, secret in (("token", self.token), ("admin_key", self.admin_key)):
             if secret is not None and not _visible(secret):
                 raise SettingsError(f"{name}: only visible ASCII characters, as a header can carry them")
-        if self.token is None and not is_loopback(self.host):
+        if not is_loopback(self.host) and len(self.token or "") < SHORTEST_TOKEN:
             raise SettingsError(
-                f"host {self.host} lets other machines change the gateway: set a token that callers must "
-                "send (--token or GATECHAT_TOKEN), or stay on host 127.0.0.1"
+                f"host {self.host} lets other machines change the gateway: set a token of {SHORTEST_TOKEN} "
+                "or more characters that callers must send (--token or GATECHAT_TOKEN), or stay on host "
+                "127.0.0.1. "
+                "`python3 -c 'import secrets; print(secrets.token_urlsafe(32))'` makes one"
             )
         if self.max_body_bytes < 1 or self.timeout <= 0:
             raise SettingsError("max_body_bytes and timeout: greater than 0")

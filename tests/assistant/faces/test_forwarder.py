@@ -36,6 +36,12 @@ async def test_status_body_and_content_type_come_back_as_answered(talk: Talk, st
     assert answer.headers["x-api-version"] == "v3"
 
 
+async def test_a_write_that_is_not_served_yet_is_still_said(talk: Talk) -> None:
+    talk.admin.headers |= {"x-gatechat-warning": "not acknowledged"}
+    answer = await talk.client.put("/apisix/admin/routes/1", json={})
+    assert answer.headers["x-gatechat-warning"] == "not acknowledged"
+
+
 async def test_an_answer_without_a_body_or_type_stays_without(talk: Talk) -> None:
     talk.admin.status, talk.admin.body, talk.admin.headers = 204, b"", {}
     answer = await talk.client.delete("/apisix/admin/routes/1")

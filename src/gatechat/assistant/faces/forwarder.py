@@ -30,7 +30,7 @@ _SEGMENT = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")
 _QUERY = re.compile(rb"[!-~]*")
 
 _TO_ADMIN = ("accept", "content-type")
-_TO_CALLER = ("content-type", "x-api-version", "allow", "retry-after", "warning")
+_TO_CALLER = ("content-type", "x-api-version", "x-gatechat-warning", "allow", "retry-after")
 _KEY_ARGUMENT = "api_key"
 """Apache APISIX also takes an admin key from the query, and prefers it to the header."""
 _DRAIN_BYTES = 16 * 1024 * 1024
