@@ -12,6 +12,11 @@ from gatechat.gateway.plugins import REGISTRY, bundle, program, registry
 
 LUA = """
 local function note(conf, ctx, phase)
+  if conf.weight then ctx.shared.weight = string.rep(tostring(ctx), conf.weight / 16) end
+  if conf.weighs == phase then
+    for _ = 1, 3 do collectgarbage() end  -- Envoy's objects have finalizers: one round for them, one for the rest
+    ctx:respond(200, { kilobytes = collectgarbage('count') })
+  end
   ctx.shared.trace = (ctx.shared.trace or '') .. conf.name .. '.' .. phase .. ' '
   if conf.fails == phase then error('broken on purpose') end
   if conf.replies == phase then ctx:respond(conf.status or 403, conf.body, conf.headers) end

@@ -1,8 +1,10 @@
-"""What lua/runtime.lua does with programs, on the real Envoy. The order is that of APISIX's http_access_phase."""
+"""What lua/runtime.lua does with programs, on the real Envoy; the order is APISIX's http_access_phase."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -73,6 +75,8 @@ PROGRAMS = {
     "/early": lambda: program({"early": {"early": "yes"}}),
     "/early-reply": lambda: program({"plain": {"early": "yes", "replies": "access"}}),
     "/body": lambda: program({"body": {}, "body2": {}}),
+    "/heavy": lambda: program({"first": {"weight": 200_000}}),
+    "/weigh": lambda: program({"first": {"weighs": "access"}}),
     "/new-body": lambda: program({"body": {}, "body2": {"new_body": "new"}}),
     "/show": lambda: program(
         {
@@ -154,7 +158,7 @@ class TestConsumers:
         assert trace(traffic, "/key", apikey="jack-key").endswith("first.access second.access")
 
     def test_a_consumers_plugin_replaces_the_routes_after_rewrite(self, traffic: Traffic) -> None:
-        """Only a plugin that the route did not have runs its rewrite; the consumer's wins over its group's."""
+        """Only a plugin that the route did not have runs its rewrite; the consumer's beats its group's."""
         assert trace(traffic, "/key", apikey="anne-key") == (
             "first.rewrite second.rewrite group.rewrite hers.rewrite first.access annes.access hers.access"
         )
@@ -181,7 +185,9 @@ class TestReplies:
         answer = traffic.get("/reject-access")
         assert (answer.status_code, answer.text) == (418, "tea")
 
-    def test_after_the_refusal_of_a_global_rule_only_global_rules_see_the_response(self, traffic: Traffic) -> None:
+    def test_after_the_refusal_of_a_global_rule_only_global_rules_see_the_response(
+        self, traffic: Traffic
+    ) -> None:
         assert traffic.get("/reject-global").headers["x-trace"] == "second.rewrite second.header_filter"
 
     def test_error_response_replaces_the_body_from_400_on(self, traffic: Traffic) -> None:
@@ -259,3 +265,34 @@ class TestDispatchers:
     def test_no_candidate_is_apisixs_404(self, traffic: Traffic) -> None:
         answer = traffic.get("/dispatch/8")
         assert (answer.status_code, answer.text) == (404, '{"error_msg":"404 Route Not Found"}\n')
+
+
+class TestContexts:
+    """What the request leaves for its response lives as long as the stream."""
+
+    def kilobytes(self, traffic: Traffic) -> float:
+        return float(traffic.get("/weigh").json()["kilobytes"])
+
+    def test_streams_that_die_before_their_response_leave_nothing(self, traffic: Traffic) -> None:
+        before = self.kilobytes(traffic)
+        for _ in range(100):
+            with socket.create_connection(("127.0.0.1", traffic.port)) as connection:
+                connection.sendall(b"GET /heavy HTTP/1.1\r\nhost: x\r\nx-until-closed: 1\r\n\r\n")
+                connection.shutdown(socket.SHUT_WR)
+                assert connection.recv(1) == b""
+        assert self.kilobytes(traffic) - before < 2_000
+
+    def test_answered_streams_leave_nothing(self, traffic: Traffic) -> None:
+        before = self.kilobytes(traffic)
+        for _ in range(100):
+            assert traffic.get("/heavy").headers["x-trace"]
+        assert self.kilobytes(traffic) - before < 2_000
+
+    def test_a_long_wait_for_the_upstream_loses_nothing(self, traffic: Traffic) -> None:
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(traffic.get, "/order", x_until_released="1")
+            assert traffic.upstream.arrived.wait(20)
+            for _ in range(5):
+                self.kilobytes(traffic)
+            traffic.upstream.released.set()
+            assert waiting.result(20).headers["x-trace"].startswith("first.rewrite second.rewrite")

@@ -23,12 +23,24 @@ PREFIX = "gatechat.lua"
 
 
 class _Upstream(BaseHTTPRequestHandler):
-    """Answers with what it was asked, as JSON; ``x-reply-NAME: VALUE`` asks for a response header."""
+    """Answers with what it was asked, as JSON; ``x-reply-NAME: VALUE`` asks for a response header.
+
+    ``x-until-closed`` is never answered, ``x-until-released`` when ``Traffic.upstream.released`` is set.
+    """
+
+    server: Upstream
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body leave together: two writes wait 40 ms for each other
 
     def do_GET(self) -> None:
+        if "x-until-closed" in self.headers:
+            self.connection.recv(1)
+            self.close_connection = True
+            return
+        if "x-until-released" in self.headers:
+            self.server.arrived.set()
+            self.server.released.wait(20)
         asked = {
             "method": self.command,
             "path": self.path,
@@ -50,9 +62,13 @@ class _Upstream(BaseHTTPRequestHandler):
         """Tests need no access log."""
 
 
-class _Server(ThreadingHTTPServer):
+class Upstream(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Upstream)
+        self.arrived, self.released = threading.Event(), threading.Event()
 
 
 @dataclass(frozen=True)
@@ -62,6 +78,7 @@ class Traffic:
     client: httpx2.Client
     port: int
     log: list[str]
+    upstream: Upstream
 
     def get(self, path: str, **headers: str) -> httpx2.Response:
         """Underscores in the names of headers become dashes."""
@@ -94,7 +111,7 @@ def serving(
     sources: Mapping[str, str] | None = None,
 ) -> Iterator[Traffic]:
     """Serves ``{path prefix: program}``; a name that is no path is found by the header x-gatechat-route."""
-    upstream = _Server(("127.0.0.1", 0), _Upstream)
+    upstream = Upstream()
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     port, log, ready = free_port(), [], threading.Event()
     sources = sources or lua_sources(consumers or State(), shm_path=str(folder / "counters"))
@@ -125,7 +142,7 @@ def serving(
         assert ready.wait(20)
         assert envoy.poll() is None, "".join(log[-20:])
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-            yield Traffic(client, port, log)
+            yield Traffic(client, port, log, upstream)
     finally:
         envoy.terminate()
         envoy.wait(20)
