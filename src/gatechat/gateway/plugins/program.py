@@ -66,7 +66,9 @@ def build_program(
             del global_plugins[name]
     global_entries = entries_of(global_plugins, "global_rules")
     entries = entries_of(plugins, f"routes/{scope.get('route_id', '')}")
-    prometheus = _active(plugins, "prometheus") or _active(global_plugins, "prometheus")
+    prometheus = _active(plugins, "prometheus")
+    if prometheus is None:
+        prometheus = _active(global_plugins, "prometheus")
     runs = bool(global_entries or entries)
     if not runs and prometheus is None:
         return None

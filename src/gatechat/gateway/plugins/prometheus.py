@@ -23,7 +23,7 @@ METADATA = "gatechat"
 _LABELS = "labels"
 _COUNTED, _PERHAPS = "counted", "perhaps"
 _SERIES = f"%METADATA(ROUTE:{METADATA}:{_LABELS})%|%DYNAMIC_METADATA({METADATA}:consumer)%|%UPSTREAM_HOST%"
-"""``consumer`` is set by lua/runtime.lua: a header could be the client's, who would make series as he likes."""
+"""``consumer`` is set by lua/runtime.lua: a header may be the client's, who could make endless series."""
 
 _LABELS_OF_EVERY_METRIC = (
     "route",
