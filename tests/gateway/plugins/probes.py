@@ -14,7 +14,7 @@ LUA = """
 local function note(conf, ctx, phase)
   if conf.weight then ctx.shared.weight = string.rep(tostring(ctx), conf.weight / 16) end
   if conf.weighs == phase then
-    for _ = 1, 3 do collectgarbage() end  -- Envoy's objects have finalizers: one round for them, one for the rest
+    for _ = 1, 3 do collectgarbage() end  -- the first rounds run the finalizers of Envoy's objects
     ctx:respond(200, { kilobytes = collectgarbage('count') })
   end
   ctx.shared.trace = (ctx.shared.trace or '') .. conf.name .. '.' .. phase .. ' '
