@@ -19,7 +19,7 @@ def is_reference(value: object) -> bool:
 
 
 class Validator:
-    """A compiled JSON Schema (draft 7). A text may be a reference, whatever its form is to be, as in APISIX."""
+    """A compiled JSON Schema (draft 7). A text may be a reference, whatever its form, as in APISIX."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._validator = jsonschema_rs.Draft7Validator(dict(schema), validate_formats=True)

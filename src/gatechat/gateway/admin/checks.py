@@ -110,7 +110,7 @@ def _check_plugins(kind: Kind, conf: Mapping[str, JSON]) -> None:
     if kind.plural in ("consumers", "consumer_groups"):
         for name in plugins:
             if name in REGISTRY and not REGISTRY[name].phases:
-                raise Refused(f"plugin {name} has no effect here: put it on a route, a service or a global rule")
+                raise Refused(f"plugin {name} has no effect here: put it on a route or a global rule")
     if kind.plugins != "consumer":
         check_plugins(plugins, "", kind.plugins)
         return

@@ -6,7 +6,7 @@ their own differences.) The documentation prints this table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -119,8 +119,7 @@ def _refuse_large_numbers(value: JSON, where: str) -> None:
     if isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
         text = f"{value} is too large in the embedded gateway, at most {LARGEST_NUMBER} can be used"
         raise Refused(f'property "{where.removesuffix(".")}": {text}')
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, item in items:
+    for name, item in _items(value):
         _refuse_large_numbers(item, f"{where}{name}.")
 
 
@@ -143,7 +142,7 @@ def upstreams_of(kind: str, value: Mapping[str, JSON]) -> Iterator[tuple[str, Ma
 
 
 def refuse_references(kind: str, value: JSON) -> None:
-    """``$secret://`` needs a secret manager; ``$env://`` is looked up in plugins and for certificates only."""
+    """``$secret://`` needs a secret manager; ``$env://`` is looked up in plugins and for certificates."""
     _refuse_references(value, (), allowed=kind == "plugin_metadata")
 
 
@@ -159,10 +158,15 @@ def _refuse_references(value: JSON, path: tuple[str, ...], *, allowed: bool) -> 
             )
             raise Refused(f"{where}: a reference to the environment ($env://) {why}")
         return
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, item in items:
-        here = allowed or name in ENVIRONMENT
-        _refuse_references(item, (*path, str(name)), allowed=here)
+    for name, item in _items(value):
+        _refuse_references(item, (*path, str(name)), allowed=allowed or name in ENVIRONMENT)
+
+
+def _items(value: JSON) -> Iterable[tuple[str | int, JSON]]:
+    """What is inside an object or an array, by name or by number."""
+    if isinstance(value, dict):
+        return value.items()
+    return enumerate(value) if isinstance(value, list) else ()
 
 
 def _value_at(value: JSON, path: str, default: JSON) -> JSON:
