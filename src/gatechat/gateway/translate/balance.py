@@ -60,7 +60,8 @@ def _least_request(cluster: cluster_pb2.Cluster, *, full_scan: bool) -> None:
 def hash_policies(conf: Mapping[str, JSON]) -> list[HashPolicy]:
     """What chash hashes; the client's address where the request has none of it.
 
-    Source: fetch_chash_hash_key in apisix/balancer/chash.lua. Raises Refused for a variable that Envoy cannot hash.
+    Source: fetch_chash_hash_key in apisix/balancer/chash.lua. Raises Refused for a variable that Envoy cannot
+    hash.
     """
     on, key = conf.get("hash_on", "vars"), conf.get("key", "")
     if on == "consumer":

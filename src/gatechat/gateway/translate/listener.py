@@ -18,7 +18,8 @@ from gatechat.gateway.translate.values import duration
 from gatechat.gateway.translate.wire import dump, type_url
 
 _HOST_SCRIPT = """
--- Has the request matched as if its Host had no capitals and no port. The Host itself stays as the client sent it.
+-- Has the request matched as if its Host had neither capitals nor a port.
+-- The Host itself stays as the client sent it.
 function envoy_on_request(handle)
   local headers = handle:headers()
   local authority = headers:get(":authority")
@@ -33,7 +34,9 @@ _APPEND = base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
 _TRUSTED = ("127.0.0.1",)
 """APISIX's ``real_ip_from``; X-Real-IP is its ``real_ip_header``."""
 _LARGEST_HEADERS_KB = 96
-"""Of all the headers of a request or response; nginx takes four buffers of 8 kB and APISIX's users send large cookies."""
+"""Of all the headers of a request or response; nginx takes four buffers of 8 kB and APISIX's users send large
+cookies.
+"""
 _IDLE_STREAM = 60.0
 """Seconds without a byte in either direction: nginx's client_body_timeout and proxy_read_timeout."""
 _IDLE_CONNECTION = 60.0
@@ -85,10 +88,11 @@ def _connection_manager(port: int, *, trusting: bool) -> hcm.HttpConnectionManag
 
 
 def _request_headers(port: int, *, trusting: bool) -> header_mutation_pb2.HeaderMutation:
-    """What the client may not say is dropped; then what routes are matched by and what upstreams are told is written.
+    """What the client may not say is dropped; then what routes are matched by and what upstreams are told is
+    written.
 
-    Upstreams are told what APISIX's nginx tells them (apisix/cli/ngx_tpl.lua), here and not in the route table, so that
-    plugins can say otherwise.
+    Upstreams are told what APISIX's nginx tells them (apisix/cli/ngx_tpl.lua), here and not in the route
+    table, so that plugins can say otherwise.
     """
     mutation = header_mutation_pb2.HeaderMutation()
     for prefix in (names.PRIVATE_PREFIX, "x-envoy-"):

@@ -1,10 +1,12 @@
 """The matcher tree: which route a request belongs to, as APISIX's router ``radixtree_host_uri`` decides it.
 
-Host level (exact, then the longest wildcard, then none) -> exact path -> longest prefix -> a leaf: candidates by falling
-priority. What matches nothing in its leaf goes on to the next shorter prefix, then to the next host level: Envoy resumes
-there by itself, as long as conditions are predicates. Source: radixtree_host_uri.lua, lua-resty-radixtree.
+Host level (exact, then the longest wildcard, then none) -> exact path -> longest prefix -> a leaf: candidates
+by falling priority. What matches nothing in its leaf goes on to the next shorter prefix, then to the next
+host level: Envoy resumes there by itself, as long as conditions are predicates. Source:
+radixtree_host_uri.lua, lua-resty-radixtree.
 
-Everything here is made of serialised parts (xds.type.matcher.v3.Matcher), so that the parts that did not change are kept.
+Everything here is made of serialised parts (xds.type.matcher.v3.Matcher), so that the parts that did not
+change are kept.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ OnMatch = bytes
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A route at one of its paths. ``route`` is the serialised Envoy route; ``condition`` compiled ``vars``, or None."""
+    """A route at one of its paths. ``route`` is the serialised Envoy route; ``condition`` compiled ``vars``,
+    or None.
+    """
 
     id: str
     pattern: Pattern
@@ -93,7 +97,7 @@ def choice(cases: Sequence[tuple[bytes, OnMatch]], otherwise: OnMatch | None = N
 
 def leaf(candidates: Sequence[Candidate]) -> OnMatch:
     """Candidates by falling priority, none with a ``condition``. A miss goes on outside of the leaf."""
-    cases = []
+    cases: list[tuple[bytes, OnMatch]] = []
     for candidate in candidates:
         if candidate.certain:
             return look(choice(cases, act(candidate.route))) if cases else act(candidate.route)

@@ -1,8 +1,8 @@
 """What a route means once its service and plugin_config are merged into it.
 
-Source: APISIX's apisix/plugin.lua (merge_service_route), apisix/plugin_config.lua (merge) and http_access_phase in
-apisix/init.lua: plugins of the route, then of the plugin_config, then of the service; of the upstreams, the nearest
-``upstream_id`` is preferred to the nearest inline ``upstream``.
+Source: APISIX's apisix/plugin.lua (merge_service_route), apisix/plugin_config.lua (merge) and
+http_access_phase in apisix/init.lua: plugins of the route, then of the plugin_config, then of the service; of
+the upstreams, the nearest ``upstream_id`` is preferred to the nearest inline ``upstream``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gatechat.gateway.model import JSON, Resource
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Something that the route refers to is gone (deleted by force); the route then only answers ``status``."""
+    """Something that the route refers to is gone (deleted by force); the route only answers ``status``."""
 
     status: int
 
@@ -36,7 +36,9 @@ class Inline:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """``hosts`` is None when the route takes any host. ``timeout`` is the route's own; the upstream's comes after it."""
+    """``hosts`` is None when the route takes any host. ``timeout`` is the route's own; the upstream's comes
+    after it.
+    """
 
     id: str
     value: Mapping[str, JSON]
@@ -70,7 +72,7 @@ class Merged:
 
 
 def merge(route: Resource, service: Resource | None, plugin_config: Resource | None) -> Merged:
-    """``service`` and ``plugin_config`` are what the route's ids refer to, None where they refer to nothing."""
+    """``service`` and ``plugin_config`` are what the route's ids refer to, None if nothing."""
     value = route.value
     missing = None
     if "plugin_config_id" in value and plugin_config is None:
@@ -98,7 +100,7 @@ def merge(route: Resource, service: Resource | None, plugin_config: Resource | N
 
 
 def _plugins_of(shared: Resource | None) -> dict[str, JSON]:
-    """With ``_meta.parent``, for plugins that count: what is counted for a service is so for all its routes."""
+    """With ``_meta.parent``, for plugins that count: what a service counts is so for all its routes."""
     if shared is None:
         return {}
     parent = {"parent": f"{shared.kind}/{shared.id}"}

@@ -16,7 +16,9 @@ STANDARD_PORTS = {"http": 80, "https": 443, "grpc": 80, "grpcs": 443}
 
 @dataclass(frozen=True, slots=True, order=True)
 class Node:
-    """``host`` is an address without brackets, or a domain name. A higher ``priority`` gets the traffic first."""
+    """``host`` is an address without brackets, or a domain name. A higher ``priority`` gets the traffic
+    first.
+    """
 
     host: str
     port: int
@@ -32,13 +34,16 @@ class Node:
         return False
 
     def host_header(self, scheme: str) -> str:
-        """The Host that ``pass_host: node`` sends. Source: parse_server_for_upstream_host in apisix/balancer.lua."""
+        """The Host that ``pass_host: node`` sends. Source: parse_server_for_upstream_host in
+        apisix/balancer.lua.
+        """
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == STANDARD_PORTS[scheme] else f"{host}:{self.port}"
 
 
 def parse_nodes(nodes: JSON, scheme: str, where: str) -> tuple[Node, ...]:
-    """The nodes that may get traffic: without those of weight 0, but a single node gets it whatever its weight.
+    """The nodes that may get traffic: without those of weight 0, but a single node gets it whatever its
+    weight.
 
     Source: pick_server in apisix/balancer.lua. Raises Refused for an address that is none.
     """
@@ -75,32 +80,33 @@ def _split(address: str, where: str) -> tuple[str, int | None]:
 def endpoints(
     name: str, nodes: tuple[Node, ...], conf: Mapping[str, JSON]
 ) -> endpoint_pb2.ClusterLoadAssignment:
-    """The nodes by falling priority. A lower level gets traffic only when the one above has no healthy node at all."""
+    """The nodes by falling priority. A lower level gets traffic only when the one above has no healthy node
+    at all.
+    """
     scheme = conf.get("scheme", "http")
-    check_port = conf.get("checks", {}).get("active", {}).get("port")
+    active = conf.get("checks", {}).get("active")
     assignment = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     for level, priority in enumerate(sorted({node.priority for node in nodes}, reverse=True)):
         locality = assignment.endpoints.add(priority=level)
         for node in nodes:
             if node.priority == priority:
-                locality.lb_endpoints.append(
-                    _endpoint(node, scheme, conf.get("pass_host") == "node", check_port)
-                )
+                locality.lb_endpoints.append(_endpoint(node, scheme, conf.get("pass_host") == "node", active))
     if len(assignment.endpoints) > 1:
         assignment.policy.overprovisioning_factor.CopyFrom(UInt32Value(value=100 * len(nodes)))
     return assignment
 
 
 def _endpoint(
-    node: Node, scheme: str, named: bool, check_port: int | None
+    node: Node, scheme: str, named: bool, active: Mapping[str, JSON] | None
 ) -> endpoint_components_pb2.LbEndpoint:
     endpoint = endpoint_components_pb2.LbEndpoint()
     address = endpoint.endpoint.address.socket_address
     address.address, address.port_value = node.host, node.port
     if named:
         endpoint.endpoint.hostname = node.host_header(scheme)
-    if check_port is not None:
-        endpoint.endpoint.health_check_config.port_value = check_port
+    if active is not None:
+        endpoint.endpoint.health_check_config.port_value = active.get("port", 0)
+        endpoint.endpoint.health_check_config.hostname = node.host
     if node.weight != 1:
         endpoint.load_balancing_weight.CopyFrom(UInt32Value(value=node.weight))
     return endpoint

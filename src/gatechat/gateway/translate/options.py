@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``proxy_address`` and ``proxy_port`` are where traffic arrives; ``shm_path`` is the file of shared counters.
+    """``proxy_address`` and ``proxy_port`` are where traffic arrives; ``shm_path`` is the file of shared
+    counters.
 
     ``environment`` answers ``$env://NAME`` in plugin configurations, consumers and certificates.
     ``trusted_ca`` is the bundle that upstream certificates are checked with where ``tls.verify`` is on.

@@ -1,8 +1,8 @@
 """APISIX's ``uri`` patterns, as Envoy's maps and regular expressions can tell them.
 
-Source: lua-resty-radixtree (common_route_data, fetch_pat). ``/a`` is exact, ``/a/*`` a prefix, ``/a/:id/*rest`` lives at
-the prefix before its first parameter and is then checked whole. Unlike there, ``:`` is a parameter only where a segment
-begins with it, and the rest of a pattern means itself: a dot is a dot.
+Source: lua-resty-radixtree (common_route_data, fetch_pat). ``/a`` is exact, ``/a/*`` a prefix,
+``/a/:id/*rest`` lives at the prefix before its first parameter and is then checked whole. Unlike there, ``:``
+is a parameter only where a segment begins with it, and the rest of a pattern means itself: a dot is a dot.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ _KEPT = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"<>
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """``key`` is the whole path if ``exact``, else the prefix. ``regex`` (RE2) must match the whole path, if there is one."""
+    """``key`` is the whole path if ``exact``, else the prefix. ``regex`` (RE2) must match the whole path, if
+    there is one.
+    """
 
     text: str
     key: str

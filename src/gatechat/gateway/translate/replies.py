@@ -12,8 +12,8 @@ from gatechat.gateway.translate import pages
 def local_replies() -> hcm.LocalReplyConfig:
     """nginx answers 504 when an upstream took too long, also to connect, and 502 when it failed otherwise.
 
-    The flags are Envoy's response flags: UF connection failed, UC it was closed, UR the stream was reset, UPE protocol
-    error, URX retries used up, UH no node, UT upstream timeout, SI idle stream.
+    The flags are Envoy's response flags: UF connection failed, UC it was closed, UR the stream was reset, UPE
+    protocol error, URX retries used up, UH no node, UT upstream timeout, SI idle stream.
     """
     return hcm.LocalReplyConfig(
         mappers=[

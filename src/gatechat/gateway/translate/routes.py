@@ -1,7 +1,7 @@
 """One route as the Envoy route that a match leads to.
 
-What all routes have in common is on the route table (listener.py): each carries only what is its own, because Envoy's
-time to take in a table of 10,000 goes with its bytes.
+What all routes have in common is on the route table (listener.py): each carries only what is its own, because
+Envoy's time to take in a table of 10,000 goes with its bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gatechat.gateway.model import JSON
 from gatechat.gateway.plugins import Program
 from gatechat.gateway.plugins.prometheus import mark, mark_stand_in
 from gatechat.gateway.translate import names, pages
-from gatechat.gateway.translate.merge import Merged, Missing
+from gatechat.gateway.translate.merge import Merged
 from gatechat.gateway.translate.upstreams import DEFAULT_TIMEOUT, Upstream
 from gatechat.gateway.translate.values import duration
 from gatechat.gateway.translate.wire import dump
@@ -41,7 +41,9 @@ def proxied(merged: Merged, upstream: Upstream, program: Program | None) -> byte
 
 
 def connect_timeout(merged: Merged, upstream: Upstream) -> float:
-    """Seconds. The route's own timeout comes before the upstream's (set_balancer_opts in apisix/balancer.lua)."""
+    """Seconds. The route's own timeout comes before the upstream's (set_balancer_opts in
+    apisix/balancer.lua).
+    """
     return _connect(merged, upstream)
 
 
@@ -56,7 +58,9 @@ def not_found(program: Program | None) -> bytes:
 
 
 def dispatching(program: Program) -> bytes:
-    """The stand-in for routes that are chosen by conditions: its Lua chooses, and has the request matched again."""
+    """The stand-in for routes that are chosen by conditions: its Lua chooses, and has the request matched
+    again.
+    """
     route = _bare("")
     route.direct_response.status = 404
     _run_lua(route, program)
@@ -66,9 +70,11 @@ def dispatching(program: Program) -> bytes:
 
 
 def finding_host() -> bytes:
-    """The stand-in for a Host with capitals or a foreign port: its Lua has the request matched with a plain one.
+    """The stand-in for a Host with capitals or a foreign port: its Lua has the request matched with a plain
+    one.
 
-    The plugins' filter is enabled here too: which filters a request passes is settled before the second match.
+    The plugins' filter is enabled here too: which filters a request passes is settled before the second
+    match.
     """
     route = _bare("")
     route.direct_response.status = 404
@@ -103,15 +109,17 @@ def _connect(merged: Merged, upstream: Upstream) -> float:
 
 
 def _host(action: pb.RouteAction, upstream: Upstream) -> None:
-    pass_host = upstream.conf.get("pass_host", "pass")
-    if pass_host == "rewrite":
+    mode = upstream.conf.get("pass_host", "pass")
+    if mode == "rewrite":
         action.host_rewrite_literal = upstream.conf["upstream_host"]
-    elif pass_host == "node":
+    elif mode == "node":
         action.auto_host_rewrite.value = True
 
 
 def _timeouts(action: pb.RouteAction, upstream: Upstream, read: float) -> None:
-    """``read`` seconds without a byte are a 504. With other nodes to try, each try has as long, and the sum is bounded."""
+    """``read`` seconds without a byte are a 504. With other nodes to try, each try has as long, and the sum
+    is bounded.
+    """
     retries = upstream.retries
     if retries <= 0:
         if read != DEFAULT_TIMEOUT:

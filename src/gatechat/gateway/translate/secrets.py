@@ -1,4 +1,5 @@
-"""``$env://NAME`` and ``$env://NAME/field``: values that stand in the environment instead of the configuration.
+"""``$env://NAME`` and ``$env://NAME/field``: values that stand in the environment instead of the
+configuration.
 
 Source: APISIX's apisix/core/env.lua: the field is one of the JSON object that the variable holds.
 """
@@ -14,7 +15,9 @@ _PREFIX = "$env://"
 
 
 def resolve(value: JSON, environment: Mapping[str, str]) -> JSON:
-    """``value`` with the references replaced; one that leads nowhere stays as it is. What has none is not copied."""
+    """``value`` with the references replaced; one that leads nowhere stays as it is. What has none is not
+    copied.
+    """
     if isinstance(value, str):
         return _resolve(value, environment) if value[:7].lower() == _PREFIX else value
     if isinstance(value, dict):

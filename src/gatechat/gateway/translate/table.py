@@ -1,4 +1,6 @@
-"""The route table of all hosts: where each route's candidates are, and the bytes of every part that did not change."""
+"""The route table of all hosts: where each route's candidates are, and the bytes of every part that did not
+change.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ class _Host:
 
 
 class Table:
-    """Mutable: routes are added and removed, ``build`` makes the matcher. What did not change is not made again."""
+    """Mutable: routes are added and removed, ``build`` makes the matcher. What did not change is not made
+    again.
+    """
 
     def __init__(self, port: int) -> None:
         self._port = port

@@ -1,4 +1,6 @@
-"""TLS to the upstream: which name is asked for, which certificate is shown, and whether the upstream's is checked."""
+"""TLS to the upstream: which name is asked for, which certificate is shown, and whether the upstream's is
+checked.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.core.v3 import base_pb2, config_source_pb2
+from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2, tls_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as http
+from google.protobuf.message import Message
 
 from gatechat.gateway.model import JSON
 from gatechat.gateway.translate.nodes import Node
 from gatechat.gateway.translate.wire import dump
+
+SECURE_SCHEMES = ("https", "grpcs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +48,15 @@ def secure(
     certificate: ClientCertificate | None,
     trusted_ca: str,
 ) -> None:
-    """The name asked for (SNI) is the Host that the upstream is sent. Source: proxy_ssl_name in apisix/cli/ngx_tpl.lua."""
+    """The name asked for (SNI) is the Host that the upstream is sent. Source: proxy_ssl_name in
+    apisix/cli/ngx_tpl.lua.
+    """
     context = tls_pb2.UpstreamTlsContext()
     verify = conf.get("tls", {}).get("verify", False)
-    pass_host = conf.get("pass_host", "pass")
-    if pass_host == "rewrite":
+    mode = conf.get("pass_host", "pass")
+    if mode == "rewrite":
         context.sni = conf["upstream_host"].rsplit(":", 1)[0]
-    elif pass_host == "node":
+    elif mode == "node":
         hosts = {node.host for node in nodes if node.is_domain}
         if len(hosts) == 1:
             context.sni = hosts.pop()
@@ -64,6 +73,24 @@ def secure(
     if certificate is not None:
         reference = context.common_tls_context.tls_certificate_sds_secret_configs.add(name=certificate.name)
         reference.sds_config.ads.SetInParent()
-        reference.sds_config.resource_api_version = 2
-    cluster.transport_socket.name = "envoy.transport_sockets.tls"
-    cluster.transport_socket.typed_config.Pack(context)
+        reference.sds_config.resource_api_version = config_source_pb2.V3
+    cluster.transport_socket.CopyFrom(_socket("tls", context))
+
+
+def tls_socket(name: str, trusted_ca: str | None) -> base_pb2.TransportSocket:
+    """TLS that asks for ``name``, if any, and checks the certificate if there is a way to."""
+    context = tls_pb2.UpstreamTlsContext(sni=name)
+    if trusted_ca is not None:
+        context.common_tls_context.validation_context.trusted_ca.filename = trusted_ca
+        context.auto_sni_san_validation = bool(name)
+    return _socket("tls", context)
+
+
+def plain_socket() -> base_pb2.TransportSocket:
+    return _socket("raw_buffer", raw_buffer_pb2.RawBuffer())
+
+
+def _socket(kind: str, config: Message) -> base_pb2.TransportSocket:
+    socket = base_pb2.TransportSocket(name=f"envoy.transport_sockets.{kind}")
+    socket.typed_config.Pack(config)
+    return socket

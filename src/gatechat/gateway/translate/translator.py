@@ -1,4 +1,6 @@
-"""The whole state as one snapshot. The outcome depends on the state alone; what did not change is not made again."""
+"""The whole state as one snapshot. The outcome depends on the state alone; what did not change is not made
+again.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from gatechat.gateway.model import JSON, Refused, Resource, State
-from gatechat.gateway.plugins import Program, build_program, compile_vars, lua_sources
+from gatechat.gateway.model import JSON, Resource, State
+from gatechat.gateway.plugins import build_program, compile_vars, lua_sources
 from gatechat.gateway.snapshot import CLUSTER, ENDPOINTS, EXTENSION, LISTENER, ROUTES, SECRET, Snapshot
 from gatechat.gateway.translate import names, routes
 from gatechat.gateway.translate.listener import listener
@@ -24,18 +26,14 @@ from gatechat.gateway.translate.upstreams import Upstream, compile_upstream
 _SHARED = ("services", "plugin_configs", "upstreams", "ssls", "global_rules")
 """Kinds that routes are made from, besides their own."""
 _FOR_LUA = ("consumers", "credentials", "consumer_groups")
-_REFUSED = {
-    "filter_func": "runs Lua code in APISIX, which the embedded gateway does not; say it with vars",
-    "script": "runs Lua code in APISIX, which the embedded gateway does not; use plugins",
-    "script_id": "runs Lua code in APISIX, which the embedded gateway does not; use plugins",
-}
-
 _Globals: TypeAlias = Sequence[Mapping[str, JSON]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """A route as it stands in the table. ``made_from`` is all that it depends on; ``upstream`` is None without any."""
+    """A route as it stands in the table. ``made_from`` is all that it depends on; ``upstream`` is None
+    without any.
+    """
 
     made_from: tuple[object, ...]
     hosts: tuple[str, ...] | None
@@ -238,9 +236,6 @@ class Translator:
         self, merged: Merged, upstream: Upstream | Missing, globals_: _Globals
     ) -> tuple[Candidate, ...]:
         value = merged.value
-        for name, why in _REFUSED.items():
-            if name in value:
-                raise Refused(f"route {merged.id}: {name} {why}")
         patterns = [parse(uri) for uri in merged.uris]
         scope = merged.scope
         if any(pattern.regex for pattern in patterns):

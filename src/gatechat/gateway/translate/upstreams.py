@@ -1,7 +1,8 @@
-"""Upstreams as Envoy clusters and, where the nodes are addresses of a named upstream, endpoints that change over EDS.
+"""Upstreams as Envoy clusters and, where the nodes are addresses of a named upstream, endpoints that change
+over EDS.
 
-A named upstream is one cluster for all its routes. Inline upstreams share a cluster when they are equal; its name is
-made from their content, so its nodes never change and are part of it.
+A named upstream is one cluster for all its routes. Inline upstreams share a cluster when they are equal; its
+name is made from their content, so its nodes never change and are part of it.
 """
 
 from __future__ import annotations
@@ -14,18 +15,17 @@ from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
 from envoy.config.core.v3 import config_source_pb2, protocol_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as http
-from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
+from google.protobuf.wrappers_pb2 import UInt32Value
 
-from gatechat.gateway.model import JSON, Refused
+from gatechat.gateway.model import JSON
 from gatechat.gateway.translate.balance import balance
 from gatechat.gateway.translate.checks import check_health
 from gatechat.gateway.translate.nodes import Node, endpoints, parse_nodes
-from gatechat.gateway.translate.tls import ClientCertificate, secure
+from gatechat.gateway.translate.tls import SECURE_SCHEMES, ClientCertificate, secure
 from gatechat.gateway.translate.values import duration, key_of
 from gatechat.gateway.translate.wire import dump
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-SECURE_SCHEMES = ("https", "grpcs")
 DEFAULT_TIMEOUT = 60.0
 """Seconds to connect, to send and to read: nginx's defaults, which APISIX keeps."""
 
@@ -36,7 +36,7 @@ _KEEPALIVE_REQUESTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """``name`` is the cluster's, ``conf`` as the Admin API has it. ``nodes`` are those that may get traffic."""
+    """``name`` is the cluster's, ``conf`` the Admin API's. ``nodes`` are those that may get traffic."""
 
     name: str
     conf: Mapping[str, JSON]
@@ -46,7 +46,7 @@ class Upstream:
     trusted_ca: str
 
     def cluster_name(self, connect: float) -> str:
-        """Routes with their own connect timeout (seconds) have a cluster of their own beside the upstream's."""
+        """Routes with their own connect timeout (seconds) have a cluster of their own."""
         return self.name if connect == self.connect_timeout else f"{self.name};connect={connect:g}"
 
     @property
@@ -89,13 +89,14 @@ class Upstream:
             if resolved:
                 cluster.respect_dns_ttl = True
                 cluster.dns_lookup_family = cluster_pb2.Cluster.V4_PREFERRED
-                cluster.wait_for_warm_on_init.CopyFrom(BoolValue(value=False))
+                cluster.wait_for_warm_on_init.value = False
         limits = cluster.circuit_breakers.thresholds.add()
         limits.CopyFrom(_no_limits())
         options = self._http_options()
         balance(cluster, options, conf, self.nodes)
         if "checks" in conf:
-            check_health(cluster, options, conf["checks"], self.nodes)
+            check_health(cluster, options, conf, self.trusted_ca)
+            cluster.wait_for_warm_on_init.value = False
         if conf.get("scheme", "http") in SECURE_SCHEMES:
             secure(cluster, options, conf, self.nodes, self.client_certificate, self.trusted_ca)
         if options != http.HttpProtocolOptions(explicit_http_config=_http1()):
@@ -129,18 +130,12 @@ def compile_upstream(
     client_certificate: ClientCertificate | None,
     trusted_ca: str,
 ) -> Upstream:
-    """``id`` is a named upstream's, None for an inline one. ``where`` names the resource in the words of a refusal.
+    """``id`` is a named upstream's, None for an inline one. ``where`` names the resource in the words of a
+    refusal.
 
     Raises Refused for what Envoy cannot do.
     """
-    for field, reason in _REFUSED.items():
-        if field in conf:
-            raise Refused(f"{where}: {field} {reason}")
     scheme = conf.get("scheme", "http")
-    if scheme not in ("http", "https", "grpc", "grpcs"):
-        raise Refused(
-            f"{where}: scheme {scheme} is not supported by the embedded gateway; use http, https, grpc or grpcs"
-        )
     nodes = parse_nodes(conf.get("nodes", ()), scheme, where)
     name = f"upstream/{id}" if id is not None else f"inline/{_digest(conf, client_certificate)}"
     return Upstream(
@@ -154,10 +149,6 @@ def compile_upstream(
 
 
 _DESCRIPTIVE = ("id", "name", "desc", "labels", "create_time", "update_time")
-_REFUSED = {
-    "service_name": "needs service discovery, which the embedded gateway does not have; list the nodes",
-    "discovery_type": "needs service discovery, which the embedded gateway does not have; list the nodes",
-}
 
 
 def _digest(conf: Mapping[str, JSON], certificate: ClientCertificate | None) -> str:
@@ -173,7 +164,9 @@ def _ads() -> config_source_pb2.ConfigSource:
 
 
 def _no_limits() -> circuit_breaker_pb2.CircuitBreakers.Thresholds:
-    """Envoy would answer 503 above 1,024 connections to a cluster or three retries at a time; nginx has no such limit."""
+    """Envoy would answer 503 above 1,024 connections to a cluster or three retries at a time; nginx has no
+    such limit.
+    """
     limit = UInt32Value(value=_UNLIMITED)
     return circuit_breaker_pb2.CircuitBreakers.Thresholds(
         max_connections=limit, max_pending_requests=limit, max_requests=limit, max_retries=limit

@@ -1,8 +1,8 @@
 """The few parts of protobuf's wire format that let serialised messages be joined without parsing them again.
 
-A message whose fields are all length-delimited is the concatenation of its fields, and repeated and map fields may be
-concatenated in any order: 10,000 kept routes become one table in a millisecond.
-Source: https://protobuf.dev/programming-guides/encoding/
+A message whose fields are all length-delimited is the concatenation of its fields, and repeated and map
+fields may be concatenated in any order: 10,000 kept routes become one table in a millisecond. Source:
+https://protobuf.dev/programming-guides/encoding/
 """
 
 from __future__ import annotations
