@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
+import jsonschema_rs
 import pytest_asyncio
 import yaml
 
@@ -56,10 +57,16 @@ class Reader:
         return await self.http.request(method, url, params=query, json=body or self.example(name))
 
     async def done(self, name: str, body: Any = None, /, **given: str) -> Any:
-        """Calls an operation that must succeed with a status that the document names."""
+        """Calls an operation that must succeed, with a status and an answer as the document has them."""
         answer = await self.call(name, body, **given)
-        assert str(answer.status_code) in self.operation(name)[2]["responses"], answer.text
+        promised = self.operation(name)[2]["responses"].get(str(answer.status_code))
+        assert promised, answer.text
         assert answer.headers["content-type"].startswith("application/json")
+        schema = {
+            **promised["content"]["application/json"]["schema"],
+            "components": self.document["components"],
+        }
+        jsonschema_rs.validator_for(schema).validate(answer.json())
         return answer.json()
 
     async def sessions(self, **headers: str) -> httpx2.Response:

@@ -65,7 +65,7 @@ def manifest(settings: AssistantSettings) -> dict[str, Any]:
             gateway=settings.gateway_url, backend=settings.example_backend
         ),
         "auth": auth,
-        "api": {"type": "openapi", "url": f"{settings.url}/openapi.yaml", "is_user_authenticated": False},
+        "api": {"type": "openapi", "url": f"{settings.url}/openapi.yaml"},
         "logo_url": f"{settings.url}/logo.png",
         "contact_email": settings.contact_email,
         "legal_info_url": f"{settings.url}/legal",

@@ -14,7 +14,9 @@ from gatechat.assistant.operations.schema_words import WORDS
 
 _LEFT_OUT: Final = frozenset({"script", "script_id", "filter_func", "discovery_args", "metadata", "tls"})
 _SET_BY_GATEWAY: Final = frozenset({"create_time", "update_time"})
-_RULES: Final = frozenset({"allOf", "oneOf", "not", "dependencies", "pattern", "uniqueItems"})
+_RULES: Final = frozenset(
+    {"allOf", "oneOf", "not", "dependencies", "pattern", "uniqueItems", "additionalProperties"}
+)
 """Left out of what documents show. The gateway still keeps to them, and its answer says which was broken."""
 _SHAPE: Final = frozenset({"type", "enum", "items", "properties", "additionalProperties", "$ref", "anyOf"})
 """What a change says of a field; the rest is said where the field itself is."""
@@ -145,7 +147,7 @@ def _change(whole: Schema) -> Schema:
         if field not in _SET_BY_GATEWAY and field != "id"
     }
     words = "Only the fields to change; null removes one. The schema without Change says what each means."
-    return {"type": "object", "properties": fields, "additionalProperties": False, "description": words}
+    return {"type": "object", "properties": fields, "description": words}
 
 
 def _nullable(schema: Schema) -> Schema:
