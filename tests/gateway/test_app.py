@@ -12,8 +12,12 @@ import httpx2
 import pytest
 
 from gatechat.gateway.app import Gateway, GatewayError
+from gatechat.gateway.model import State
+from gatechat.gateway.snapshot import ROUTES, Snapshot
 from gatechat.gateway.store import StoreError
+from gatechat.gateway.translate import Translator
 from tests.conftest import ADMIN_KEY, settings_on_free_ports
+from tests.gateway import rig as tiny
 
 
 @asynccontextmanager
@@ -51,6 +55,33 @@ async def test_what_was_configured_is_served_after_a_restart(
     async with started(tmp_path) as gateway:
         await put(gateway, "routes/1", {"uri": "/kept", "upstream": upstream})
     async with started(tmp_path) as gateway:
+        assert (await get(f"{gateway.proxy_url}/kept")).status_code == 200
+
+
+async def test_what_only_envoy_refuses_is_answered_in_envoys_words_and_taken_back(
+    tmp_path: Path, echo_upstreams: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Careless(Translator):
+        def compile(self, state: State) -> Snapshot:
+            snapshot = super().compile(state)
+            if state.get("routes", "broken") is None:
+                return snapshot
+            table = tiny.snapshot(
+                {ROUTES: {"gatechat": tiny.routes(tiny.bad_regex()) | {"name": "gatechat"}}}
+            )
+            return Snapshot({**snapshot.resources, ROUTES: table.resources[ROUTES]})
+
+    monkeypatch.setattr("gatechat.gateway.app.Translator", Careless)
+    route = {"uri": "/kept", "upstream": {"type": "roundrobin", "nodes": {echo_upstreams[0]: 1}}}
+    async with (
+        started(tmp_path) as gateway,
+        httpx2.AsyncClient(base_url=gateway.admin_url, headers={"X-API-KEY": ADMIN_KEY}) as admin,
+    ):
+        await put(gateway, "routes/1", route)
+        answer = await admin.put("/apisix/admin/routes/broken", json=route)
+        assert answer.status_code == 400
+        assert answer.json() == {"error_msg": "Envoy refused this configuration: missing ): ("}
+        assert (await admin.get("/apisix/admin/routes/broken")).status_code == 404
         assert (await get(f"{gateway.proxy_url}/kept")).status_code == 200
 
 

@@ -108,6 +108,41 @@ async def test_what_envoy_refuses_is_taken_back_and_told_in_envoys_words(rig: Ri
     store.close()
 
 
+async def test_what_cannot_be_stored_is_not_served(rig: Rig, path: Path) -> None:
+    store = Store(path)
+    async with applying(store, rig) as apply:
+        assert await apply.settle()
+        store._db.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(Refused, match="disk is full") as refused:
+            await apply.write(lambda _: [Put("routes", "a", {"text": "t" * 100_000})])
+        assert refused.value.status == 503
+        assert (await rig.get("/a"))[0] == 404
+    store.close()
+
+
+async def test_what_cannot_expire_is_tried_again(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gatechat.gateway.apply.EXPIRY_RETRY", 0.01)
+    store, status = Store(path), Status()
+    refusals = iter([True, True, False])
+
+    def compile(state: State) -> Snapshot:
+        if state.revision == 2 and next(refusals):
+            raise Refused("not now")
+        return Snapshot({})
+
+    apply = Apply(store, compile, XdsServer(status, tmp_path / "x"), status, ack_timeout=0.01)
+    await apply.start()
+    await apply.write(lambda _: [Put("routes", "a", {}, ttl=0.01)])
+    async with asyncio.timeout(10):
+        while apply.state.all("routes"):
+            await asyncio.sleep(0.001)
+    assert next(refusals, None) is None
+    await apply.stop()
+    store.close()
+
+
 async def test_a_write_without_an_answer_in_time_is_stored_and_says_so(tmp_path: Path, path: Path) -> None:
     store, status = Store(path), Status()
     apply = Apply(store, Tiny(1).compile, XdsServer(status, tmp_path / "x"), status, ack_timeout=0.01)

@@ -15,9 +15,12 @@ from gatechat.gateway.delivery import XdsServer
 from gatechat.gateway.model import Delete, Edit, Refused, Resource, State
 from gatechat.gateway.snapshot import Snapshot
 from gatechat.gateway.status import Acknowledged, Outcome, Rejected, Status, Unanswered
-from gatechat.gateway.store import Change, Store, stage
+from gatechat.gateway.store import Change, Store, StoreError, stage
 
 log = logging.getLogger("gatechat.apply")
+
+EXPIRY_RETRY = 30.0
+"""Seconds until a resource that could not be deleted when its time had come is tried again."""
 
 Plan: TypeAlias = Callable[[State], Sequence[Edit]]
 """Given the present State, says what to write. Raises Refused when it must not be written."""
@@ -125,8 +128,11 @@ class Apply:
             return Written(change.after, acknowledged=True)
 
     async def _commit(self, change: Change) -> None:
-        with self._store.writing(change):
-            snapshot = self._compile(change.after)
+        try:
+            with self._store.writing(change):
+                snapshot = self._compile(change.after)
+        except StoreError as error:
+            raise Refused(str(error), 503) from error
         self._state = change.after
         self._watch_expiry(resource for resource in change.touched.values() if resource is not None)
         await self._xds.publish(change.after.revision, snapshot)
@@ -172,6 +178,8 @@ class Apply:
                 await self._write(_expiry(due, now))
             except Refused as error:
                 log.error("%s cannot expire: %s", ", ".join("/".join(key) for key in due), error.message)
+                for key in due:
+                    heapq.heappush(self._mortal, (now + EXPIRY_RETRY, *key))
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)

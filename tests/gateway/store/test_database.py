@@ -137,6 +137,16 @@ def test_a_file_that_is_no_database_is_named(path: Path) -> None:
         Store(path)
 
 
+def test_a_full_disk_is_told_and_changes_nothing(path: Path) -> None:
+    store = Store(path)
+    state = write(store, stage(State(), [Put("routes", "1", {})], now=1.0))
+    store._db.execute("PRAGMA max_page_count = 1")  # SQLite does not go below the size it has
+    with pytest.raises(StoreError, match=r"nothing can be stored .*disk is full"):
+        write(store, stage(state, [Put("routes", "2", {"big": "x" * 100_000})], now=2.0))
+    assert store.load() == state
+    store.close()
+
+
 def test_the_files_are_closed_to_other_users(path: Path) -> None:
     store = Store(path)
     write(store, stage(State(), [Put("consumers", "jack", {"key": "secret"})], now=1.0))

@@ -17,7 +17,7 @@ from gatechat.gateway.store.staging import Change
 
 
 class StoreError(Exception):
-    """The store cannot be opened; the text says what to do about it."""
+    """The store cannot be opened or written; the text says what to do about it."""
 
 
 class Store:
@@ -64,40 +64,48 @@ class Store:
     def writing(self, change: Change) -> Iterator[None]:
         """Writes ``change`` when the block begins and commits it when it ends.
 
-        If the block raises, nothing was written. sqlite3.Error (a full disk) comes through as it is.
+        If the block raises, nothing was written. Raises StoreError when the disk is full or broken.
         """
+        try:
+            self._write(change)
+            yield
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(
+                    f"nothing can be stored ({error}): see to the disk of the data folder"
+                ) from error
+            raise
+
+    def _write(self, change: Change) -> None:
         revision = change.after.revision
         self._db.execute("BEGIN IMMEDIATE")
-        try:
+        self._db.execute(
+            "INSERT INTO revisions (revision, at, reverts) VALUES (?, ?, ?)",
+            (revision, change.at, change.reverts),
+        )
+        if change.reverts is not None:
+            self._db.execute("UPDATE revisions SET proven = 0 WHERE revision = ?", (change.reverts,))
+        self._write_proven()
+        for (kind, id), resource in change.touched.items():
+            row = _row(resource)
             self._db.execute(
-                "INSERT INTO revisions (revision, at, reverts) VALUES (?, ?, ?)",
-                (revision, change.at, change.reverts),
+                "INSERT INTO history"
+                " (kind, id, value, created_index, modified_index, expires_at, revision)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (kind, id, *row, revision),
             )
-            if change.reverts is not None:
-                self._db.execute("UPDATE revisions SET proven = 0 WHERE revision = ?", (change.reverts,))
-            self._write_proven()
-            for (kind, id), resource in change.touched.items():
-                row = _row(resource)
+            if resource is None:
+                self._db.execute("DELETE FROM resources WHERE kind = ? AND id = ?", (kind, id))
+            else:
                 self._db.execute(
-                    "INSERT INTO history"
-                    " (kind, id, value, created_index, modified_index, expires_at, revision)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (kind, id, *row, revision),
+                    "INSERT OR REPLACE INTO resources"
+                    " (kind, id, value, created_index, modified_index, expires_at)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (kind, id, *row),
                 )
-                if resource is None:
-                    self._db.execute("DELETE FROM resources WHERE kind = ? AND id = ?", (kind, id))
-                else:
-                    self._db.execute(
-                        "INSERT OR REPLACE INTO resources"
-                        " (kind, id, value, created_index, modified_index, expires_at)"
-                        " VALUES (?, ?, ?, ?, ?, ?)",
-                        (kind, id, *row),
-                    )
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
     def prove(self, revision: int) -> None:
         """Notes that Envoy took ``revision``. It is written with the next write: losing it costs nothing."""
