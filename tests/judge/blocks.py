@@ -48,7 +48,15 @@ class Block:
         return value if isinstance(value, str) else None
 
 
-def read_blocks(apisix: Path, file: str) -> list[Block]:
+@dataclass(frozen=True)
+class TestFile:
+    """``keeps_memory``: nginx is reloaded between the blocks, else it is started anew for each."""
+
+    blocks: tuple[Block, ...]
+    keeps_memory: bool
+
+
+def read_file(apisix: Path, file: str) -> TestFile:
     """The blocks of ``file`` (a path below the checkout ``apisix``), after the file's own preprocessors.
 
     Raises RuntimeError with perl's words if the file is no program that perl can run.
@@ -62,10 +70,12 @@ def read_blocks(apisix: Path, file: str) -> list[Block]:
         raise RuntimeError("Test::Nginx files are Perl: install perl (Debian has it in perl-base)") from None
     if done.returncode != 0:
         raise RuntimeError(f"perl cannot read {file}: {done.stderr.decode(errors='replace').strip()}")
-    return [
+    found = json.loads(done.stdout)
+    blocks = (
         Block(number, raw["name"].partition(":")[2].strip() or raw["name"], _decoded(raw["sections"]))
-        for number, raw in enumerate(json.loads(done.stdout), start=1)
-    ]
+        for number, raw in enumerate(found["blocks"], start=1)
+    )
+    return TestFile(tuple(blocks), found["keeps_memory"])
 
 
 def _decoded(sections: Mapping[str, object]) -> dict[str, Value]:

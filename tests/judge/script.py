@@ -84,8 +84,8 @@ class Answer:
 Send = Callable[[str, str, Headers, str, str], Response]
 """Sends (method, URL, headers, body, HTTP version) and returns the answer; raises OSError."""
 
-CheckSchema = Callable[[str, str, int], "tuple[bool, str | None]"]
-"""The gateway's verdict on (plugin, configuration as JSON text, 0 route | 1 consumer | 2 metadata)."""
+CheckSchema = Callable[[str, str, int], "tuple[str, str | None]"]
+"""(plugin, configuration as JSON, 0 route | 1 consumer | 2 metadata) -> (defaults as JSON, refusal)."""
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ class System:
         self._keys: Keys | None = None
         self.calls: list[AdminCall] = []
         """What was asked of the Admin API since the list was last cleared."""
+        self.control_api_asked = False
 
     def fresh(self) -> None:
         """Stops the gateway and forgets all that it stored."""
@@ -82,6 +83,13 @@ class System:
         if self._folder is not None:
             shutil.rmtree(self._folder)
         self._folder = Path(tempfile.mkdtemp(prefix="judge-"))
+
+    def forget(self) -> None:
+        """Has the gateway start anew, with what it stored and without its counters."""
+        self.stop()
+        assert self._folder is not None
+        for file in self._folder.glob("counters*"):
+            file.unlink()
 
     def close(self) -> None:
         self.fresh()
@@ -155,6 +163,7 @@ class System:
         timeout: float = 10,
     ) -> Response:
         """Sends ``text`` on a connection of its own."""
+        self.control_api_asked |= to[1] == NGINX_PORT and path.startswith("/v1/")
         if to[1] == NGINX_PORT and _is_public_metrics(method, path, text):
             answer = Response(
                 201, "Created", [("Content-Type", "application/json")], text.partition("\r\n\r\n")[2], ""
@@ -167,22 +176,29 @@ class System:
             self.calls.append(AdminCall(method, path, answer.status, answer.body))
         return answer
 
-    def check_schema(self, plugin: str, configuration: str, kind: int) -> tuple[bool, str | None]:
-        """The Admin API's verdict on a plugin's configuration; ``kind`` as in script.CheckSchema."""
+    def check_schema(self, plugin: str, configuration: str, kind: int) -> tuple[str, str | None]:
+        """The Admin API's verdict on a plugin's configuration, and its defaults; see script.CheckSchema."""
         value = json.loads(configuration)
-        bodies: Mapping[int, tuple[str, dict[str, Any]]] = {
-            0: ("schema/validate/routes", {"uri": "/judge", "plugins": {plugin: value}}),
-            1: ("schema/validate/consumers", {"username": "judge", "plugins": {plugin: value}}),
-            2: (
-                "configs/validate",
-                {"plugin_metadata": [{"id": plugin, **value} if value else {"id": plugin}]},
-            ),
+        shown = self.admin(
+            "GET", f"/schema/plugins/{plugin}?schema_type={('', 'consumer', 'metadata')[kind]}"
+        )
+        schema = json.loads(shown.body) if shown.status == 200 else {}
+        defaults = {
+            name: field["default"]
+            for name, field in schema.get("properties", {}).items()
+            if name != "_meta" and isinstance(field, dict) and "default" in field
         }
-        path, body = bodies[kind]
-        answer = self.admin("POST", f"/{path}", body)
+        bodies: Mapping[int, dict[str, Any]] = {
+            0: {"routes": [{"id": "judge", "uri": "/judge", "plugins": {plugin: value}}]},
+            1: {"consumers": [{"username": "judge", "plugins": {plugin: value}}]},
+            2: {"plugin_metadata": [{"id": plugin, **value} if value else {"id": plugin}]},
+        }
+        answer = self.admin("POST", "/configs/validate", bodies[kind])
         if answer.status < 300:
-            return True, None
-        return False, re.sub(r".* err: ", "", self.calls[-1].message)
+            return json.dumps(defaults), None
+        errors = json.loads(answer.body).get("errors", [])
+        text = str(errors[0]["error"]) if errors else self.calls[-1].message
+        return json.dumps(defaults), re.sub(r".*? err: ", "", text)
 
     def admin(self, method: str, path: str, body: object = None) -> Response:
         """Asks the Admin API with the admin's key."""
@@ -192,12 +208,14 @@ class System:
         text = "" if body is None else json.dumps(body)
         return self.send(method, f"http://127.0.0.1:{NGINX_PORT}{ADMIN}{path}", headers, text)
 
-    def load(self, standalone: str) -> None:
-        """Replaces everything by the resources of an apisix.yaml. Refused ones stay away, as in APISIX."""
+    def load(self, standalone: str) -> list[AdminCall]:
+        """Replaces everything by the resources of an apisix.yaml; gives back the calls that were refused."""
         self.empty()
-        resources = yaml.safe_load(standalone.replace("#END", "")) or {}
+        self.calls.clear()
+        resources = yaml.safe_load(standalone.partition("#END")[0]) or {}
         for path, value in _puts(resources):
             self.admin("PUT", path, value)
+        return [call for call in self.calls if call.status >= 400]
 
     def empty(self) -> None:
         for kind in reversed(KINDS):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.judge import script
-from tests.judge.blocks import Block, Pattern, read_blocks
+from tests.judge.blocks import Block, Pattern, read_file
 from tests.judge.expect import mismatches
 from tests.judge.nginx_conf import NotPlain, read_locations
 from tests.judge.settings import Keys, Unsupported, keys_of
@@ -47,7 +47,7 @@ def _refused(*_: object) -> Response:
 
 
 def _run(source: str) -> script.Answer:
-    outside = script.Outside(CHECKOUT, _refused, lambda *_: (True, None))
+    outside = script.Outside(CHECKOUT, _refused, lambda *_: ("{}", None))
     return script.run(source, "test", script.Request("GET", "/t?a=1", [("Host", "a.com")]), outside)
 
 
@@ -73,7 +73,7 @@ def test_a_failed_request_gives_nil_and_why() -> None:
 
 
 def test_blocks_are_read_as_perl_evaluates_them() -> None:
-    blocks = read_blocks(CHECKOUT, "t/self.t")
+    blocks = read_file(CHECKOUT, "t/self.t").blocks
 
     assert [block.number for block in blocks] == list(range(1, 10))
     assert blocks[0].name == "a route is made by the block's Lua"
@@ -86,7 +86,7 @@ def test_a_file_that_perl_cannot_run_is_refused_with_its_words(tmp_path: Path) -
     (tmp_path / "bad.t").write_text("use t::APISIX; nothing(;")
 
     with pytest.raises(RuntimeError, match="syntax error"):
-        read_blocks(tmp_path, "bad.t")
+        read_file(tmp_path, "bad.t")
 
 
 def test_lua_blocks_end_at_their_own_brace() -> None:

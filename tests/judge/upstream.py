@@ -33,7 +33,7 @@ class _Server(socketserver.ThreadingTCPServer):
     def __init__(self, address: tuple[str, int], checkout: Path, tls: ssl.SSLContext | None) -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.tls = tls
-        self.outside = script.Outside(checkout, _no_requests, lambda *_: (False, "no gateway here"))
+        self.outside = script.Outside(checkout, _no_requests, lambda *_: ("{}", "no gateway here"))
         super().__init__(address, _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:

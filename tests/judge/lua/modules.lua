@@ -176,7 +176,13 @@ modules["apisix.core.table"] = core.table
 function loaders.plugin(name)
     local plugin = missing("apisix.plugins." .. name)
     rawset(plugin, "check_schema", function(conf, kind)
-        return host.check_schema(name, json.safe.encode(conf), kind or 0)
+        local defaults, err = host.check_schema(name, json.safe.encode(conf), kind or 0)
+        for field, value in pairs(json.safe.decode(defaults)) do
+            if conf[field] == nil then
+                conf[field] = value
+            end
+        end
+        return err == nil, err
     end)
     return plugin
 end

@@ -34,7 +34,8 @@ sub run_tests {
     for my $block (@blocks) {
         $_->($block) for @preprocessors;
     }
-    print '[', join(",\n", map { encode($_->plain) } @blocks), "]\n";
+    my $hup = $ENV{TEST_NGINX_USE_HUP} ? 'true' : 'false';
+    print qq({"keeps_memory": $hup, "blocks": [), join(",\n", map { encode($_->plain) } @blocks), "]}\n";
 }
 
 sub encode {
