@@ -34,8 +34,14 @@ BROKEN_BODIES: list[tuple[str, str | bytes, int, str]] = [
     ("an integer beyond all bounds", '{"priority": 1' + "0" * 5000 + "}", 400, "out of range"),
     ("bytes that are not UTF-8", b'{"uri": "/\xff"}', 400, "not UTF-8 at byte 11"),
     ("half a surrogate pair", '{"uri": "/\\ud800"}', 400, "surrogate"),
-    ("a deep nest", _nested(200), 400, "too many nested data structures (129)"),
-    ("a nest of a hundred thousand", "[" * 100_000, 400, "too many nested data structures (129)"),
+    ("a deep nest", _nested(200), 400, "too many nested data structures, at most 128"),
+    ("a nest one too deep", "[" * 129 + "]" * 129, 400, "too many nested data structures, at most 128"),
+    (
+        "a nest of a hundred thousand",
+        "[" * 100_000 + "]" * 100_000,
+        400,
+        "too many nested data structures, at most 128",
+    ),
     (
         "a body over 1.5 MiB",
         _padded(LARGEST_BODY + 1),

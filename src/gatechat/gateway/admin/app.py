@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
@@ -90,7 +91,7 @@ class _Admin:
     async def validate_configuration(self, request: Request) -> Response:
         content_type = request.headers.get("content-type", "application/json")
         config = decode_configuration(await read_body(request), content_type)
-        errors = configuration_errors(config, self._apply.state)
+        errors = await asyncio.to_thread(configuration_errors, config, self._apply.state)
         if errors:
             return answers.answer({"error_msg": "Configuration validation failed", "errors": errors}, 400)
         return answers.answer({})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import re
+from itertools import chain
 from typing import Final, NoReturn
 
 from starlette.requests import Request
@@ -22,7 +22,7 @@ MISSING: Final = object()
 """There was no body, as opposed to the body ``null``."""
 
 _LARGEST_INTEGER: Final = 2**53
-_TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_DEEP: Final = f"too many nested data structures, at most {DEEPEST}"
 
 
 class BadBody(Refused):
@@ -70,7 +70,6 @@ def decode_json(body: bytes) -> JSON:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise BadBody(f"not UTF-8 at byte {error.start + 1}") from error
-    _refuse_deep_nesting(text)
     try:
         value = json.loads(
             text,
@@ -88,20 +87,20 @@ def decode_json(body: bytes) -> JSON:
         raise BadBody("half of a \\u surrogate pair in a string", text) from error
     except ValueError as error:
         raise BadBody(str(error), text) from error
+    except RecursionError as error:
+        raise BadBody(_DEEP) from error
+    if _is_deep(value):
+        raise BadBody(_DEEP)
     return value
 
 
-def _refuse_deep_nesting(text: str) -> None:
-    depth = 0
-    for token in _TOKENS.finditer(text):
-        first = text[token.start()]
-        if first in "[{":
-            depth += 1
-            if depth > DEEPEST:
-                at = token.start() + 1
-                raise BadBody(f"too many nested data structures ({depth}) at character {at}")
-        elif first in "]}":
-            depth -= 1
+def _is_deep(value: JSON) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        objects = [item.values() for item in level if isinstance(item, dict)]
+        arrays = [item for item in level if isinstance(item, list)]
+        level = [inner for container in chain(objects, arrays) for inner in container]
+    return any(isinstance(item, dict | list) for item in level)
 
 
 def _object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
