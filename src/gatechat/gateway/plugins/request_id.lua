@@ -9,13 +9,15 @@ local NANOID_LENGTH = 21
 local BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 local KSUID_LENGTH, KSUID_EPOCH = 27, 1400000000
 
-local UUID = "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x"
+local HEX = {}
+for code = 0, 255 do HEX[code] = format("%02x", code) end
 
 -- RFC 9562: the version in the seventh byte, the variant in the ninth.
 local function uuid_of(bytes, version)
-  local b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15, b16 = byte(bytes, 1, 16)
-  return format(UUID, b1, b2, b3, b4, b5, b6, bor(band(b7, 0x0F), version * 16), b8, bor(band(b9, 0x3F), 0x80),
-    b10, b11, b12, b13, b14, b15, b16)
+  local a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p = byte(bytes, 1, 16)
+  g, i = bor(band(g, 0x0F), version * 16), bor(band(i, 0x3F), 0x80)
+  return HEX[a] .. HEX[b] .. HEX[c] .. HEX[d] .. "-" .. HEX[e] .. HEX[f] .. "-" .. HEX[g] .. HEX[h] .. "-"
+    .. HEX[i] .. HEX[j] .. "-" .. HEX[k] .. HEX[l] .. HEX[m] .. HEX[n] .. HEX[o] .. HEX[p]
 end
 
 local function big_endian(number, count)
@@ -66,21 +68,25 @@ local make = {
   end,
 }
 
+local function prepare(conf)
+  conf.place = "request-id " .. conf.header_name
+end
+
 local function rewrite(conf, ctx)
   local id = ctx:header(conf.header_name)
   if not id or id == "" then
     id = make[conf.algorithm](conf, ctx)
     ctx:set_header(conf.header_name, id)
   end
-  ctx.shared["request-id " .. conf.header_name] = id
+  ctx.shared[conf.place] = id
   ctx.request_id = id
 end
 
 local function header_filter(conf, ctx)
   local given = ctx:response_header(conf.header_name)
   if not given or given == "" then
-    ctx:set_response_header(conf.header_name, ctx.shared["request-id " .. conf.header_name])
+    ctx:set_response_header(conf.header_name, ctx.shared[conf.place])
   end
 end
 
-return { rewrite = rewrite, header_filter = header_filter }
+return { prepare = prepare, rewrite = rewrite, header_filter = header_filter }
