@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
-from gatechat.gateway.snapshot import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
-from gatechat.gateway.status import Acknowledged, Rejected
+from gatechat.gateway.snapshot import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET, Snapshot
+from gatechat.gateway.status import Acknowledged, Rejected, Unanswered
 from tests.gateway import rig as tiny
 from tests.gateway.rig import Rig
 
@@ -134,6 +135,39 @@ async def test_routes_wait_for_the_first_health_check_of_a_new_upstream(rig: Rig
         assert await rig.get("/a") == (200, "before")
         assert await rig.status.outcome(2, timeout=10) == Acknowledged()
         assert await rig.get("/a") == (200, "after")
+
+
+async def test_an_upstream_that_never_gets_ready_does_not_hold_back_later_changes(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gatechat.gateway.delivery.stream.WARMING_LIMIT", 0.1)
+    check = {
+        "timeout": "60s",
+        "interval": "60s",
+        "unhealthy_threshold": 1,
+        "healthy_threshold": 1,
+        "tcp_health_check": {"receive": [{"text": "00"}]},
+    }
+
+    def table(text: str) -> Snapshot:
+        return tiny.snapshot(
+            {
+                LISTENER: {"l": tiny.listener(rig.port)},
+                ROUTES: {"r": tiny.routes(tiny.says("/a", text))},
+                CLUSTER: {"u": tiny.cluster("u", health_checks=[check])},
+                ENDPOINTS: {"u": tiny.endpoints("u", mute.sockets[0].getsockname()[1])},
+            }
+        )
+
+    await rig.xds.publish(1, tiny.table(rig.port, tiny.says("/a", "1")))
+    assert await rig.status.outcome(1, timeout=10) == Acknowledged()
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as mute:
+        await rig.xds.publish(2, table("2"))
+        assert await rig.status.outcome(2, timeout=0.5) == Unanswered()
+        assert await rig.get("/a") == (200, "2")
+        await rig.xds.publish(3, table("3"))
+        assert await rig.status.outcome(3, timeout=10) == Acknowledged()
+        assert await rig.get("/a") == (200, "3")
 
 
 async def test_what_is_removed_is_gone_from_envoy(rig: Rig, upstream: int) -> None:

@@ -39,10 +39,6 @@ class TypeSession:
     """What Envoy is known to hold exactly, so that ten thousand names are not compared for each change."""
     _nonces: count[int] = field(default_factory=lambda: count(1))
 
-    @property
-    def settled(self) -> bool:
-        return not self.unanswered
-
     def answered(self, nonce: str, accepted: bool) -> bool:
         """An ACK or NACK has come. False when it answers no response of this stream."""
         names = self.unanswered.pop(nonce, None)

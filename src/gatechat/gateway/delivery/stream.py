@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Set
 from dataclasses import dataclass
 
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
@@ -60,6 +60,8 @@ class Stream:
         self._newest = publication
         self._refusal: _Refusal | None = None
         self._warming_since = 0.0
+        self._overdue: frozenset[str] = frozenset()
+        """Nonces of clusters that earlier publications have waited for long enough."""
         self._moved = asyncio.Condition()
         """Guards everything above, and lets one response be written at a time."""
 
@@ -107,6 +109,8 @@ class Stream:
 
     async def _bring(self, publication: Publication) -> None:
         """Each type is sent when Envoy has taken the one before: behind a refusal nothing goes through."""
+        if asyncio.get_running_loop().time() >= self._warming_since + WARMING_LIMIT:
+            self._overdue = frozenset(self._unanswered(CLUSTER))
         for type_url in ORDER:
             await self._send_changes(type_url, publication)
         for type_url in REMOVAL_ORDER:
@@ -122,7 +126,7 @@ class Stream:
             response = session.update(publication.of(type_url))
             await self._write(response)
             if type_url != CLUSTER:
-                await self._until(lambda: session.settled)
+                await self._until(lambda: self._settled(type_url))
                 return
             if response is not None:
                 await self._endpoints_again({resource.name for resource in response.resources}, publication)
@@ -136,7 +140,7 @@ class Stream:
         async with self._moved:
             if (session := self._types.get(type_url)) is not None:
                 await self._write(session.remove(publication.of(type_url)))
-                await self._until(lambda: session.settled)
+                await self._until(lambda: self._settled(type_url))
 
     async def _endpoints_again(self, clusters: set[str], publication: Publication) -> None:
         """A changed cluster waits for its endpoints again, but Envoy does not ask for them a second time."""
@@ -152,8 +156,12 @@ class Stream:
         return all(complete.get(url, False) for url in needed)
 
     def _settled(self, *type_urls: str) -> bool:
-        """Whether Envoy has answered all that it was sent of these types."""
-        return all(self._types[url].settled for url in type_urls if url in self._types)
+        """Whether Envoy has answered all that it was sent of these types and that is not overdue."""
+        return all(self._unanswered(url) <= (self._overdue if url == CLUSTER else set()) for url in type_urls)
+
+    def _unanswered(self, type_url: str) -> Set[str]:
+        session = self._types.get(type_url)
+        return session.unanswered.keys() if session is not None else set()
 
     async def _until(self, done: Callable[[], bool]) -> None:
         """Waits for Envoy. Raises what makes waiting pointless."""
