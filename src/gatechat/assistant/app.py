@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,7 +21,9 @@ from gatechat.assistant.faces import manifest, openapi, pages
 from gatechat.assistant.faces.forwarder import Forwarder
 from gatechat.assistant.guard import Guard
 from gatechat.assistant.problem import Problem
-from gatechat.assistant.settings import AssistantSettings
+from gatechat.assistant.settings import AssistantSettings, is_loopback
+
+log = logging.getLogger(__name__)
 
 _HELP = {
     404: "there is nothing here. The Admin API is under /apisix/admin/ (routes, upstreams, services, …); "
@@ -30,6 +34,12 @@ _HELP = {
 
 def create_app(settings: AssistantSettings) -> Starlette:
     """The assistant as an ASGI app with a lifespan. Serve it with uvicorn; it needs no other process."""
+    if settings.token is None and not is_loopback(urlsplit(settings.url).hostname or ""):
+        log.warning(
+            "%s may be reached from other machines, and no token is set: whoever reaches it can change the "
+            "gateway. Set --token, unless what stands before the assistant asks who calls",
+            settings.url,
+        )
     admin = AdminClient(settings.admin_url, settings.admin_key, settings.timeout)
 
     @cache
