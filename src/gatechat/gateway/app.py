@@ -230,6 +230,7 @@ async def _serving(app: ASGIApp, bound: socket.socket) -> AsyncIterator[None]:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # allow_admin is about who connects, not about what a header says
         timeout_graceful_shutdown=3,
         ws="none",
         lifespan="off",

@@ -232,6 +232,16 @@ async def test_an_id_that_apisix_allows_is_taken(id: str, admin: Admin) -> None:
     assert (await admin.send("PUT", f"/routes/{id}", ROUTE)).status_code == 201
 
 
+async def test_patches_do_not_nest_a_resource_deeper_than_a_body_may_be(admin: Admin) -> None:
+    await admin.send("PUT", "/routes/1", ROUTE)
+    for levels in (200, 5000):
+        answer = await admin.send("PATCH", "/routes/1/upstream/tls" + "/x" * levels, "{}")
+        assert (answer.status_code, answer.json()["error_msg"]) == (
+            400,
+            "the resource would have more than 128 levels",
+        )
+
+
 async def test_an_unknown_query_parameter_is_passed_over_as_in_apisix(admin: Admin) -> None:
     assert (await admin.send("PUT", "/routes/1?colour=red", ROUTE)).status_code == 201
     assert (await admin.send("GET", "/routes?colour=red")).json()["total"] == 1

@@ -89,12 +89,13 @@ def decode_json(body: bytes) -> JSON:
         raise BadBody(str(error), text) from error
     except RecursionError as error:
         raise BadBody(_DEEP) from error
-    if _is_deep(value):
+    if is_deep(value):
         raise BadBody(_DEEP)
     return value
 
 
-def _is_deep(value: JSON) -> bool:
+def is_deep(value: JSON) -> bool:
+    """Whether a value is nested in more than DEEPEST levels."""
     level = [value]
     for _ in range(DEEPEST):
         objects = [item.values() for item in level if isinstance(item, dict)]

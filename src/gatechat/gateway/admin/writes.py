@@ -9,7 +9,7 @@ from typing import Final
 
 from gatechat.apisix.kinds import Kind
 from gatechat.gateway.admin.answers import KeyNotFound
-from gatechat.gateway.admin.bodies import MISSING
+from gatechat.gateway.admin.bodies import DEEPEST, MISSING, is_deep
 from gatechat.gateway.admin.checks import check, check_unused
 from gatechat.gateway.model import JSON, Delete, Edit, Put, Refused, Resource, State
 
@@ -100,6 +100,8 @@ class Writer:
         if str(conf.get("id", target.id)) != target.id:
             raise Refused(f"wrong {kind.title} id")
         conf["id"] = target.id
+        if is_deep(conf):
+            raise Refused(f"the resource would have more than {DEEPEST} levels")
         check(kind, old.id, conf, state)
         gives_update_time = not target.sub_path and body.get("update_time") is not None
         self._stamp(conf, conf, keep_update_time=gives_update_time)
