@@ -12,20 +12,18 @@ from envoy.extensions.load_balancing_policies.least_request.v3 import least_requ
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as http
 
 from gatechat.gateway.model import JSON, Refused
-from gatechat.gateway.translate import names
 from gatechat.gateway.translate.nodes import Node
 
 HashPolicy: TypeAlias = route.RouteAction.HashPolicy
 
 _HEADER_OF_VARIABLE = {
-    "uri": names.PATH,
-    "document_uri": names.PATH,
     "request_uri": ":path",
     "host": ":authority",
     "http_host": ":authority",
     "request_method": ":method",
-    "remote_addr": names.ADDRESS,
+    "remote_addr": "x-real-ip",
 }
+"""What the upstream is sent: Envoy hashes after the private headers are gone."""
 _PANIC_PERCENT = 1
 """Below this share of healthy nodes Envoy uses them all: in effect, when none is healthy."""
 
@@ -76,7 +74,8 @@ def hash_policies(conf: Mapping[str, JSON]) -> list[HashPolicy]:
         found = [_variable(key)]
     if len(found) == 1:
         found[0].terminal = True
-    return [*found, _header(names.ADDRESS)] if found[0] != _header(names.ADDRESS) else found
+    client = _variable("remote_addr")
+    return [*found, client] if found[0].header != client.header else found
 
 
 def _combination(key: str) -> Iterator[HashPolicy]:
@@ -89,13 +88,17 @@ def _combination(key: str) -> Iterator[HashPolicy]:
 def _variable(name: str) -> HashPolicy:
     if name in _HEADER_OF_VARIABLE:
         return _header(_HEADER_OF_VARIABLE[name])
+    if name in ("uri", "document_uri"):
+        path = _header(":path")
+        path.header.regex_rewrite.pattern.regex = r"\?.*"
+        return path
     if name.startswith("arg_"):
         return HashPolicy(query_parameter=HashPolicy.QueryParameter(name=name.removeprefix("arg_")))
     if name.startswith("http_"):
         return _header(name.removeprefix("http_").replace("_", "-"))
     if name.startswith("cookie_"):
         return HashPolicy(cookie=HashPolicy.Cookie(name=name.removeprefix("cookie_")))
-    usable = ", ".join([*_HEADER_OF_VARIABLE, "arg_*", "http_*", "cookie_*"])
+    usable = ", ".join(["uri", *_HEADER_OF_VARIABLE, "arg_*", "http_*", "cookie_*"])
     raise Refused(f"chash cannot hash on the variable {name} in the embedded gateway; use one of {usable}")
 
 

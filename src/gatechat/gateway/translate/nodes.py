@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from gatechat.gateway.model import JSON, Refused
 
+MAX_WEIGHTS = 2**32 - 1
 STANDARD_PORTS = {"http": 80, "https": 443, "grpc": 80, "grpcs": 443}
 
 
@@ -88,12 +89,20 @@ def endpoints(
     assignment = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     for level, priority in enumerate(sorted({node.priority for node in nodes}, reverse=True)):
         locality = assignment.endpoints.add(priority=level)
-        for node in nodes:
-            if node.priority == priority:
-                locality.lb_endpoints.append(_endpoint(node, scheme, conf.get("pass_host") == "node", active))
+        for node in _with_weights_that_fit([node for node in nodes if node.priority == priority]):
+            locality.lb_endpoints.append(_endpoint(node, scheme, conf.get("pass_host") == "node", active))
     if len(assignment.endpoints) > 1:
         assignment.policy.overprovisioning_factor.CopyFrom(UInt32Value(value=100 * len(nodes)))
     return assignment
+
+
+def _with_weights_that_fit(nodes: list[Node]) -> list[Node]:
+    """Envoy takes weights whose sum is a uint32."""
+    total = sum(node.weight for node in nodes)
+    if total <= MAX_WEIGHTS:
+        return nodes
+    room = MAX_WEIGHTS - len(nodes)
+    return [replace(node, weight=1 + node.weight * room // total) for node in nodes]
 
 
 def _endpoint(

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from envoy.config.route.v3 import route_components_pb2 as pb
 from envoy.extensions.filters.http.lua.v3 import lua_pb2
+from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from gatechat.gateway.model import JSON
@@ -23,6 +24,8 @@ from gatechat.gateway.translate.wire import dump
 
 _RETRY_ON = "connect-failure,reset-before-request"
 """Only what has not reached the upstream: nothing is ever done twice."""
+_LOOKS_FOR_ANOTHER_NODE = 2000
+"""How often a retry asks the balancer for a node not tried yet; one of weight 1,000 hides the others long."""
 
 
 def proxied(merged: Merged, upstream: Upstream, program: Program | None) -> bytes:
@@ -129,6 +132,9 @@ def _timeouts(action: pb.RouteAction, upstream: Upstream, read: float) -> None:
     policy.retry_on = _RETRY_ON
     if retries != 1:
         policy.num_retries.CopyFrom(UInt32Value(value=retries))
+    predicate = policy.retry_host_predicate.add(name="envoy.retry_host_predicates.previous_hosts")
+    predicate.typed_config.Pack(PreviousHostsPredicate())
+    policy.host_selection_retry_max_attempts = _LOOKS_FOR_ANOTHER_NODE
     policy.per_try_idle_timeout.CopyFrom(duration(read))
     action.idle_timeout.CopyFrom(duration(read * (retries + 1) + 1))
 
