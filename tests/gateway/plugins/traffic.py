@@ -44,7 +44,7 @@ class _Upstream(BaseHTTPRequestHandler):
         asked = {
             "method": self.command,
             "path": self.path,
-            "headers": {name.lower(): value for name, value in self.headers.items()},
+            "headers": {name.lower(): ",".join(self.headers.get_all(name, ())) for name in self.headers},
         }
         body = json.dumps(asked).encode()
         self.send_response(200)
