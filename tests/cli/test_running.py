@@ -73,6 +73,14 @@ def test_a_signal_stops_everything_without_a_word(
             socket.create_connection(("127.0.0.1", port))
 
 
+def test_a_signal_while_it_starts_stops_it_too(tmp_path: Path) -> None:
+    arguments = ["up", *FREE_PORTS_OF_UP, f"--data-dir={tmp_path}/data", "--log-level=debug"]
+    with running(tmp_path, *arguments, ready="gatechat.cli: starting") as program:
+        code, rest = program.stop(signal.SIGTERM)
+    assert code == 0, rest
+    assert "Traceback" not in rest
+
+
 def test_the_admin_key_is_in_no_log(tmp_path: Path) -> None:
     arguments = ["up", *FREE_PORTS_OF_UP, f"--data-dir={tmp_path}/data", "--log-level=debug"]
     with running(tmp_path, *arguments, ready=WELCOME) as program:

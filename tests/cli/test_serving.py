@@ -13,7 +13,7 @@ import pytest
 from starlette.applications import Starlette
 
 from gatechat.cli.ports import Port, bind
-from gatechat.cli.serving import HttpServer, until_signal
+from gatechat.cli.serving import HttpServer, forever, until_signal
 from gatechat.demo import create_app
 
 ANY = Port("demo", "127.0.0.1", 0, "--demo-port")
@@ -46,9 +46,43 @@ async def test_stopping_what_never_started_is_nothing() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_ends_the_wait_and_then_means_what_it_always_does(number: signal.Signals) -> None:
-    before = signal.getsignal(number)
-    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), number)
+async def test_a_signal_ends_the_work_which_cleans_up_first(number: signal.Signals) -> None:
+    ended = []
+
+    async def work() -> None:
+        try:
+            asyncio.get_running_loop().call_soon(os.kill, os.getpid(), number)
+            await forever()
+        finally:
+            ended.append(number)
+
     async with asyncio.timeout(5):
-        await until_signal()
-    assert signal.getsignal(number) in (before, signal.SIG_DFL, signal.default_int_handler)
+        await until_signal(work())
+    assert ended == [number]
+
+
+async def test_after_the_first_signal_the_second_means_what_it_always_does() -> None:
+    async def work() -> None:
+        try:
+            asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+            await forever()
+        finally:
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+    async with asyncio.timeout(5):
+        await until_signal(work())
+
+
+async def test_what_the_work_raises_is_raised() -> None:
+    async def work() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await until_signal(work())
+
+
+async def test_a_cancellation_that_no_signal_asked_for_is_passed_on() -> None:
+    task = asyncio.create_task(until_signal(forever()))
+    asyncio.get_running_loop().call_soon(task.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await task

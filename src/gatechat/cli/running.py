@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from gatechat.cli import data_dir, ports
 from gatechat.cli.errors import CliError
 from gatechat.cli.ports import LOOPBACK, Port
-from gatechat.cli.serving import HttpServer, until_signal
+from gatechat.cli.serving import HttpServer, forever, until_signal
 from gatechat.cli.welcome import Addresses, welcome
 
 if TYPE_CHECKING:
@@ -58,25 +58,25 @@ class GatewayOptions:
 
 
 def run(main: Coroutine[Any, Any, None], log_level: str) -> None:
-    """Runs one of the below until it ends; what is logged goes to stderr."""
+    """Runs one of the below until a signal; what is logged goes to stderr."""
     level = logging.getLevelNamesMapping().get(log_level.upper())
     if level is None:
         main.close()
         raise CliError(f"--log-level {log_level}: there are debug, info, warning and error.")
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     logging.getLogger("uvicorn").setLevel(max(level, logging.WARNING))
-    asyncio.run(main)
+    asyncio.run(until_signal(main))
 
 
 async def serve(options: AssistantOptions) -> None:
-    """Runs the assistant until a signal."""
+    """Runs the assistant until it is cancelled."""
     async with _assistant(options) as url:
         print(f"The assistant is on {url}. Ctrl-C stops it.", flush=True)
-        await until_signal()
+        await forever()
 
 
 async def gateway(options: GatewayOptions) -> None:
-    """Runs the embedded gateway until a signal."""
+    """Runs the embedded gateway until it is cancelled."""
     ports.check(*options.ports)
     async with _gateway(options) as running:
         print(
@@ -84,18 +84,18 @@ async def gateway(options: GatewayOptions) -> None:
             f"its key is in {options.data_dir / data_dir.KEY_FILE}. Ctrl-C stops it.",
             flush=True,
         )
-        await until_signal()
+        await forever()
 
 
 async def demo(port: Port) -> None:
-    """Runs the demo until a signal."""
+    """Runs the demo until it is cancelled."""
     async with _demo(port) as url:
         print(f"The demo Conference API is on {url}. Ctrl-C stops it.", flush=True)
-        await until_signal()
+        await forever()
 
 
 async def up(assistant: AssistantOptions, options: GatewayOptions, demo: Port) -> None:
-    """Runs the gateway, the demo and the assistant until a signal, and shows what to try."""
+    """Runs the gateway, the demo and the assistant until it is cancelled, and shows what to try."""
     _checked(assistant, port=assistant.listens_on.number or 1)  # before anything is started
     ports.check(assistant.listens_on, *options.ports, demo)
     async with _demo(demo) as demo_url, _gateway(options) as running:
@@ -109,7 +109,7 @@ async def up(assistant: AssistantOptions, options: GatewayOptions, demo: Port) -
         async with _assistant(AssistantOptions(assistant.listens_on, settings)) as url:
             at = Addresses(assistant=url, admin=running.admin_url, proxy=running.proxy_url, demo=demo_url)
             print(welcome(at, asks_token=bool(settings["token"])), flush=True)
-            await until_signal()
+            await forever()
 
 
 @asynccontextmanager

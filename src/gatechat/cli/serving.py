@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+log = logging.getLogger("gatechat.cli")
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Uvicorn(uvicorn.Server):
@@ -71,15 +76,36 @@ class HttpServer:
         await asyncio.wait({self._task})
 
 
-async def until_signal() -> None:
-    """Returns at Ctrl-C or SIGTERM. A second one then ends the process at once, as it would any other."""
+async def until_signal(work: Coroutine[Any, Any, None]) -> None:
+    """Runs ``work`` until it ends, or until Ctrl-C or SIGTERM cancel it, and returns when it has cleaned up.
+
+    Signals count from the first moment, also while ``work`` starts. A second one ends the process at once.
+    """
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        await stop.wait()
-    finally:
-        for number in signals:
+    task = loop.create_task(work)
+    stopped = asyncio.Event()
+
+    def stop() -> None:
+        stopped.set()
+        task.cancel()
+        ignore_signals()
+
+    def ignore_signals() -> None:
+        for number in SIGNALS:
             loop.remove_signal_handler(number)
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop)
+    log.debug("starting; Ctrl-C stops it")
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not stopped.is_set():
+            raise
+    finally:
+        ignore_signals()
+
+
+async def forever() -> None:
+    """Waits to be cancelled."""
+    await asyncio.get_running_loop().create_future()
