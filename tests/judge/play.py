@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import socket
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 
 from . import expect, script
@@ -54,8 +56,11 @@ NEEDS_NGINX = {
     "SKIP": "skipped by the file itself",
 }
 
-FOREIGN = re.compile(r"httpbin\.local|ipv6\.local|127\.0\.0\.1:(?:7085|8200|2379|1053)\b")
+FOREIGN = re.compile(
+    r"httpbin\.local|ipv6\.local|ttl\.test\.local|test_ipv6|127\.0\.0\.1:(?:7085|8200|2379|1053)\b"
+)
 """Servers that neither the gateway nor the upstream of the tests is."""
+ELSEWHERE = ", which APISIX's test bench has"
 
 DECLARED = re.compile(
     r"in the embedded gateway|stream mode is disabled, can not add stream routes|the embedded gateway"
@@ -72,6 +77,14 @@ def read_declared(file: Path) -> dict[tuple[str, int], str]:
             path, _, number = block.rpartition(":")
             found[path, int(number)] = difference["why"]
     return found
+
+
+@lru_cache
+def _known(host: str) -> bool:
+    try:
+        return bool(socket.gethostbyname(host))
+    except OSError:
+        return False
 
 
 class NotApplicable(Exception):
@@ -134,6 +147,8 @@ class Player:
         self._add_doubts(block)
         outcome = self._outcome(block, reason, found)
         self._drop_doubts()
+        if reason is not None and reason.endswith(ELSEWHERE):
+            self._doubt_all(block, reason)
         return outcome
 
     def _outcome(self, block: Block, reason: str | None, found: Sequence[expect.Mismatch]) -> Outcome:
@@ -249,9 +264,11 @@ def _static_reason(block: Block) -> str | None:
     for section, need in NEEDS_NGINX.items():
         if section in block.sections:
             return f"needs {need} ({section})"
-    foreign = FOREIGN.search("".join(text for text in block.sections.values() if isinstance(text, str)))
-    if foreign:
-        return f"needs {foreign[0]}, which APISIX's test bench has"
+    text = "".join(text for text in block.sections.values() if isinstance(text, str))
+    if foreign := FOREIGN.search(text):
+        return f"needs {foreign[0]}{ELSEWHERE}"
+    if '"test.com:' in text and not _known("test.com"):
+        return f"needs test.com in /etc/hosts{ELSEWHERE}"
     if not expect.is_judged(block):
         return "checks the error log only"
     return None

@@ -128,7 +128,11 @@ def _passive(
             max_ejection_percent=UInt32Value(value=100),
         )
     )
-    rules = options.outlier_detection.error_matcher.or_match.rules
-    for status in unhealthy.get("http_statuses", _PASSIVE_UNHEALTHY):
-        header = rules.add().http_response_headers_match.headers.add(name=":status")
+    statuses = unhealthy.get("http_statuses", _PASSIVE_UNHEALTHY)
+    matcher = options.outlier_detection.error_matcher
+    for status in statuses:
+        one = (
+            matcher if len(statuses) == 1 else matcher.or_match.rules.add()
+        )  # Envoy wants two to choose from
+        header = one.http_response_headers_match.headers.add(name=":status")
         header.string_match.exact = str(status)
