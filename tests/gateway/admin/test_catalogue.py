@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gatechat.apisix.schemas import SCHEMAS
+from gatechat.apisix.secret_fields import PLUGIN_SECRETS
 from gatechat.gateway.plugins import REGISTRY, plugin_schema
 from tests.gateway.admin.memory import ROUTE, Admin, Case, Step
 
@@ -98,3 +99,8 @@ async def test_plugins_are_listed_by_falling_priority(admin: Admin) -> None:
     assert sorted(names) == sorted(REGISTRY)
     priorities = [REGISTRY[name].priority for name in names]
     assert priorities == sorted(priorities, reverse=True)
+
+
+def test_the_secret_fields_that_a_plugin_names_are_those_that_the_assistant_hides() -> None:
+    for name, plugin in REGISTRY.items():
+        assert set(plugin.encrypt_fields) <= set(PLUGIN_SECRETS.get(name, ())), name
