@@ -15,7 +15,7 @@ from gatechat.gateway.app import Gateway, GatewayError
 from gatechat.gateway.model import State
 from gatechat.gateway.snapshot import ROUTES, Snapshot
 from gatechat.gateway.store import StoreError
-from gatechat.gateway.translate import Translator
+from gatechat.gateway.translate import Options, Translator
 from tests.conftest import ADMIN_KEY, settings_on_free_ports
 from tests.gateway import rig as tiny
 
@@ -118,6 +118,22 @@ async def test_a_port_that_another_envoy_shares_is_taken(tmp_path: Path) -> None
         port = int(first.proxy_url.rpartition(":")[2])
         with pytest.raises(GatewayError, match=f"port {port} for traffic is taken"):
             await Gateway(settings_on_free_ports(tmp_path / "two", proxy_port=port)).start()
+
+
+async def test_a_port_that_is_taken_in_the_last_moment_is_told_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+
+        def options(*_: object) -> Options:
+            return Options(proxy_address="127.0.0.1", proxy_port=port, shm_path=str(tmp_path / "counters"))
+
+        monkeypatch.setattr("gatechat.gateway.app._options", options)
+        with pytest.raises(GatewayError, match=r"Envoy cannot listen on .* Address already in use"):
+            await Gateway(settings_on_free_ports(tmp_path)).start()
 
 
 async def test_two_gateways_do_not_share_a_data_folder(tmp_path: Path) -> None:

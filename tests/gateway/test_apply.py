@@ -59,7 +59,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 async def test_when_a_write_returns_it_is_stored_and_served(rig: Rig, path: Path) -> None:
     store = Store(path)
     async with applying(store, rig) as apply:
-        assert await apply.settle()
+        assert await apply.settle() == Acknowledged()
         for number in range(20):
             text = str(number)
             written = await apply.write(lambda _, text=text: [Put("routes", "a", {"text": text})])
@@ -111,7 +111,7 @@ async def test_what_envoy_refuses_is_taken_back_and_told_in_envoys_words(rig: Ri
 async def test_what_cannot_be_stored_is_not_served(rig: Rig, path: Path) -> None:
     store = Store(path)
     async with applying(store, rig) as apply:
-        assert await apply.settle()
+        assert await apply.settle() == Acknowledged()
         store._db.execute("PRAGMA max_page_count = 1")
         with pytest.raises(Refused, match="disk is full") as refused:
             await apply.write(lambda _: [Put("routes", "a", {"text": "t" * 100_000})])
@@ -182,7 +182,7 @@ async def test_a_write_that_was_never_answered_before_a_crash_is_taken_back_at_t
 
     store = Store(path)
     async with applying(store, rig) as apply:
-        assert await apply.settle()
+        assert await apply.settle() == Acknowledged()
         assert apply.state.all("routes")["a"].value == {"text": "good"}
         assert await rig.get("/a") == (200, "good")
     store.close()
@@ -195,7 +195,7 @@ async def test_an_unanswered_write_stays_when_it_is_not_what_envoy_refuses(rig: 
         with store.writing(stage(store.load(), edits, now=number)):
             pass
     async with applying(store, rig) as apply:
-        assert not await apply.settle()
+        assert isinstance(await apply.settle(), Rejected)
         assert set(apply.state.all("routes")) == {"a", "b"}
         assert (await apply.write(lambda _: [Delete("routes", "a")])).acknowledged
         assert await rig.get("/b") == (200, "t")

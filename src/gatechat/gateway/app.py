@@ -22,7 +22,8 @@ from gatechat.gateway.apply import Apply
 from gatechat.gateway.delivery import XdsServer
 from gatechat.gateway.envoy import EnvoyProcess
 from gatechat.gateway.metrics import metrics_app
-from gatechat.gateway.status import Status
+from gatechat.gateway.snapshot import LISTENER
+from gatechat.gateway.status import Rejected, Status
 from gatechat.gateway.store import Store
 from gatechat.gateway.translate import Options, Translator
 
@@ -36,7 +37,7 @@ class GatewayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """Port 0 is any free port. ``concurrency`` is the number of Envoy's worker threads (None: one per CPU)."""
+    """Port 0 is any free port. ``concurrency`` is the number of Envoy's worker threads, one per CPU for None."""
 
     data_dir: Path
     proxy_host: str = "127.0.0.1"
@@ -135,7 +136,9 @@ class Gateway:
         self._envoy = EnvoyProcess(folder, folder / "xds.sock", settings.concurrency)
         running.push_async_callback(self._envoy.stop)
         await self._envoy.start()
-        await apply.settle()
+        outcome = await apply.settle()
+        if isinstance(outcome, Rejected) and outcome.type_url == LISTENER:
+            raise GatewayError(f"Envoy cannot listen on {self.proxy_url}: {outcome.detail}")
         admin = create_admin_app(apply, _admin_settings(settings))
         await running.enter_async_context(_serving(admin, admin_socket))
         metrics = metrics_app(self._envoy.admin_get, lambda: apply.state)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from gatechat.gateway.delivery import XdsServer
 from gatechat.gateway.model import Delete, Edit, Refused, Resource, State
-from gatechat.gateway.snapshot import Snapshot
+from gatechat.gateway.snapshot import LISTENER, Snapshot
 from gatechat.gateway.status import Acknowledged, Outcome, Rejected, Status, Unanswered
 from gatechat.gateway.store import Change, Store, StoreError, stage
 
@@ -74,8 +74,8 @@ class Apply:
         await self._xds.publish(self._state.revision, self._compile(self._state))
         self._run(self._expire())
 
-    async def settle(self) -> bool:
-        """Waits until Envoy serves what was stored. False when it did not within ``ack_timeout``.
+    async def settle(self) -> Outcome:
+        """Waits until Envoy has what was stored, and returns what it says to it.
 
         gatechat may have been killed before it could take back a write that Envoy refuses: if Envoy refuses
         what is stored, but not what was stored before the last write, that write is taken back now.
@@ -85,12 +85,13 @@ class Apply:
             if isinstance(outcome, Rejected):
                 log.error("Envoy refuses the stored configuration: %s", outcome.detail)
                 last = self._store.unproven(self._state)
-                if last is not None:
+                if last is not None and outcome.type_url != LISTENER:  # which no write changes
                     refusal = outcome
                     revert, outcome = await self._take_back(last, refusal)
                     if not isinstance(outcome, Acknowledged):
-                        await self._take_back(revert, refusal)  # it was not the last write's fault
-            return isinstance(outcome, Acknowledged)
+                        # It was not the last write's fault.
+                        _, outcome = await self._take_back(revert, refusal)
+            return outcome
 
     async def stop(self) -> None:
         """Lets the write that is under way finish, and takes no more notice of time."""

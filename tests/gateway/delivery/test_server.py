@@ -194,6 +194,22 @@ async def test_a_regex_that_only_envoy_refuses_leaves_the_old_table_in_place(rig
     assert await rig.get("/a") == (200, "good")
 
 
+async def test_a_publication_that_is_refused_twice_does_not_spoil_the_next(rig: Rig) -> None:
+    good = tiny.table(rig.port, tiny.says("/a", "good"))
+    await rig.xds.publish(1, good)
+    assert await rig.status.outcome(1, timeout=10) == Acknowledged()
+    for version in range(2, 12, 2):
+        bad = tiny.table(rig.port, tiny.bad_regex())
+        # Two upstreams that cannot be: one response refuses the clusters, the other their endpoints.
+        clusters = {"x": tiny.cluster("x"), "y": tiny.cluster("y", lb_policy="RING_HASH", type="STATIC")}
+        wrong = tiny.snapshot({CLUSTER: clusters, ENDPOINTS: {"x": {"cluster_name": "other"}}})
+        await rig.xds.publish(version, Snapshot({**bad.resources, **wrong.resources}))
+        assert isinstance(await rig.status.outcome(version, timeout=10), Rejected)
+        await rig.xds.publish(version + 1, good)
+        assert await rig.status.outcome(version + 1, timeout=10) == Acknowledged()
+        assert await rig.get("/a") == (200, "good")
+
+
 async def test_a_tls_secret_that_does_not_fit_is_refused_and_forgotten(rig: Rig, upstream: int) -> None:
     tls = {
         "name": "tls",

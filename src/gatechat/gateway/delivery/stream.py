@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass
 
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
@@ -101,11 +102,18 @@ class Stream:
                 log.warning("Envoy refused version %d: %s", self._publication.version, first_line)
                 outcome = Rejected(refusal.type_url, refusal.detail)
                 await self._status.report(self._publication.version, outcome)
+                await self._drain()
             else:
                 await self._status.report(self._publication.version, Acknowledged())
             async with self._moved:
                 await self._moved.wait_for(lambda: self._newest is not self._publication)
                 self._publication, self._refusal = self._newest, None
+
+    async def _drain(self) -> None:
+        """A publication may be refused twice; the second refusal must not be taken for one of the next."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WARMING_LIMIT), self._moved:
+                await self._moved.wait_for(lambda: self._settled(*self._types))
 
     async def _bring(self, publication: Publication) -> None:
         """Each type is sent when Envoy has taken the one before: behind a refusal nothing goes through."""
