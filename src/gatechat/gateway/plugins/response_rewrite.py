@@ -39,6 +39,7 @@ class ResponseRewrite(Plugin):
                 "anyOf": [
                     {**_VALUES, "description": "The same as set."},
                     {
+                        "type": "object",
                         "properties": {
                             "add": {
                                 "type": "array",
