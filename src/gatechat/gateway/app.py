@@ -37,7 +37,7 @@ class GatewayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """Port 0 is any free port. ``concurrency`` is the number of Envoy's worker threads, one per CPU for None."""
+    """Port 0 is any free port. ``concurrency`` is the number of Envoy's worker threads; None: one per CPU."""
 
     data_dir: Path
     proxy_host: str = "127.0.0.1"
