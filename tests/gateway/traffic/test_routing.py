@@ -1,6 +1,7 @@
 """Which route a request takes, on the real Envoy. Rows are (request, the id of the route that must answer).
 
-Source of the expectations: APISIX's t/router/*.t and t/node/*.t, and its routers (radixtree_host_uri.lua, lua-resty-radixtree).
+Source of the expectations: APISIX's t/router/*.t and t/node/*.t, and its routers (radixtree_host_uri.lua,
+lua-resty-radixtree).
 """
 
 from __future__ import annotations

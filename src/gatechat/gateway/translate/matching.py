@@ -33,8 +33,8 @@ OnMatch = bytes
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A route at one of its paths. ``route`` is the serialised Envoy route; ``condition`` compiled ``vars``,
-    or None.
+    """A route at one of its paths. ``leads_to`` is what it does with a request; ``condition`` is compiled
+    ``vars``, or None.
     """
 
     id: str
@@ -44,7 +44,7 @@ class Candidate:
     addresses: tuple[str, ...]
     condition: JSON | None
     scope: Mapping[str, JSON] = field(repr=False)
-    route: bytes = field(repr=False)
+    leads_to: OnMatch = field(repr=False)
     program: Program | None = field(repr=False)
 
     @property
@@ -100,9 +100,13 @@ def leaf(candidates: Sequence[Candidate]) -> OnMatch:
     cases: list[tuple[bytes, OnMatch]] = []
     for candidate in candidates:
         if candidate.certain:
-            return look(choice(cases, act(candidate.route))) if cases else act(candidate.route)
-        cases.append((_predicate(candidate), act(candidate.route)))
+            return look(choice(cases, candidate.leads_to)) if cases else candidate.leads_to
+        cases.append((_predicate(candidate), candidate.leads_to))
     return look(choice(cases))
+
+
+def by_method(methods: tuple[str, ...], then: OnMatch, otherwise: OnMatch) -> OnMatch:
+    return look(choice([(_method_in(methods), then)], otherwise))
 
 
 def header_is(header: str, **value: str) -> bytes:

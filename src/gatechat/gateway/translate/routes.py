@@ -10,33 +10,27 @@ from collections.abc import Mapping, Sequence
 
 from envoy.config.route.v3 import route_components_pb2 as pb
 from envoy.extensions.filters.http.lua.v3 import lua_pb2
-from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
-from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
+from google.protobuf.wrappers_pb2 import BoolValue
 
 from gatechat.gateway.model import JSON
 from gatechat.gateway.plugins import Program
 from gatechat.gateway.plugins.prometheus import mark, mark_stand_in
 from gatechat.gateway.translate import names, pages
 from gatechat.gateway.translate.merge import Merged
+from gatechat.gateway.translate.retries import wait_and_retry
 from gatechat.gateway.translate.upstreams import DEFAULT_TIMEOUT, Upstream
-from gatechat.gateway.translate.values import duration
 from gatechat.gateway.translate.wire import dump
 
-_RETRY_ON = "connect-failure,reset-before-request"
-"""Only what has not reached the upstream: nothing is ever done twice."""
-_LOOKS_FOR_ANOTHER_NODE = 2000
-"""How often a retry asks the balancer for a node not tried yet; one of weight 1,000 hides the others long."""
 
-
-def proxied(merged: Merged, upstream: Upstream, program: Program | None) -> bytes:
-    """The route to ``upstream``."""
+def proxied(merged: Merged, upstream: Upstream, program: Program | None, *, idempotent: bool) -> bytes:
+    """The route to ``upstream``, for requests that may be sent twice (``idempotent``) or may not."""
     route = _bare(merged.id)
     action = route.route
     timeout = merged.timeout or upstream.conf.get("timeout") or {}
     action.cluster = upstream.cluster_name(_connect(merged, upstream))
     action.timeout.SetInParent()
     _host(action, upstream)
-    _timeouts(action, upstream, float(timeout.get("read", DEFAULT_TIMEOUT)))
+    wait_and_retry(action, upstream, float(timeout.get("read", DEFAULT_TIMEOUT)), idempotent=idempotent)
     if merged.websocket:
         action.upgrade_configs.add(upgrade_type="websocket", enabled=BoolValue(value=True))
     _run(route, merged.scope, program, merged.uris, merged.hosts or ())
@@ -117,26 +111,6 @@ def _host(action: pb.RouteAction, upstream: Upstream) -> None:
         action.host_rewrite_literal = upstream.conf["upstream_host"]
     elif mode == "node":
         action.auto_host_rewrite.value = True
-
-
-def _timeouts(action: pb.RouteAction, upstream: Upstream, read: float) -> None:
-    """``read`` seconds without a byte are a 504. With other nodes to try, each try has as long, and the sum
-    is bounded.
-    """
-    retries = upstream.retries
-    if retries <= 0:
-        if read != DEFAULT_TIMEOUT:
-            action.idle_timeout.CopyFrom(duration(read))
-        return
-    policy = action.retry_policy
-    policy.retry_on = _RETRY_ON
-    if retries != 1:
-        policy.num_retries.CopyFrom(UInt32Value(value=retries))
-    predicate = policy.retry_host_predicate.add(name="envoy.retry_host_predicates.previous_hosts")
-    predicate.typed_config.Pack(PreviousHostsPredicate())
-    policy.host_selection_retry_max_attempts = _LOOKS_FOR_ANOTHER_NODE
-    policy.per_try_idle_timeout.CopyFrom(duration(read))
-    action.idle_timeout.CopyFrom(duration(read * (retries + 1) + 1))
 
 
 def _run(

@@ -99,7 +99,7 @@ class Table:
         tree = self._hosts_matcher(last)
         if not chosen:
             return tree
-        by_name = [matching.entry(id, matching.act(one.route)) for id, one in sorted(chosen.items())]
+        by_name = [matching.entry(id, one.leads_to) for id, one in sorted(chosen.items())]
         by_name.append(matching.entry(_NOT_FOUND_KEY, last))
         return matching.exact_map(names.CHOSEN_ROUTE, by_name, matching.look(tree))
 

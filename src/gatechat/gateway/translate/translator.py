@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from gatechat.gateway.model import JSON, Resource, State
-from gatechat.gateway.plugins import build_program, compile_vars, lua_sources
+from gatechat.gateway.plugins import Program, build_program, compile_vars, lua_sources
 from gatechat.gateway.snapshot import CLUSTER, ENDPOINTS, EXTENSION, LISTENER, ROUTES, SECRET, Snapshot
 from gatechat.gateway.translate import names, routes
 from gatechat.gateway.translate.listener import listener
-from gatechat.gateway.translate.matching import Candidate
+from gatechat.gateway.translate.matching import Candidate, OnMatch, act, by_method
 from gatechat.gateway.translate.merge import Inline, Merged, Missing, Named, merge
 from gatechat.gateway.translate.options import Options
 from gatechat.gateway.translate.paths import parse
+from gatechat.gateway.translate.retries import NOT_IDEMPOTENT, variants
 from gatechat.gateway.translate.secrets import resolve
 from gatechat.gateway.translate.shell import lua_extension, route_table
 from gatechat.gateway.translate.table import Table
@@ -245,9 +246,9 @@ class Translator:
             plugins = resolve(merged.plugins, self._options.environment)
             program = build_program(globals_=globals_, plugins=plugins, scope=scope)
         if isinstance(upstream, Missing):
-            route = routes.answered(merged, upstream.status, program)
+            leads_to = act(routes.answered(merged, upstream.status, program))
         else:
-            route = routes.proxied(merged, upstream, program)
+            leads_to = _proxied(merged, upstream, program)
         addresses = value.get("remote_addrs") or ([value["remote_addr"]] if "remote_addr" in value else ())
         return tuple(
             Candidate(
@@ -258,8 +259,18 @@ class Translator:
                 addresses=tuple(addresses),
                 condition=compile_vars(value["vars"]) if value.get("vars") else None,
                 scope=scope,
-                route=route,
+                leads_to=leads_to,
                 program=program,
             )
             for pattern in patterns
         )
+
+
+def _proxied(merged: Merged, upstream: Upstream, program: Program | None) -> OnMatch:
+    made = {
+        idempotent: act(routes.proxied(merged, upstream, program, idempotent=idempotent))
+        for idempotent in variants(upstream, merged.value.get("methods", ()))
+    }
+    if len(made) == 1:
+        return next(iter(made.values()))
+    return by_method(NOT_IDEMPOTENT, made[False], made[True])

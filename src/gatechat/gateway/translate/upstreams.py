@@ -8,6 +8,7 @@ name is made from their content, so its nodes never change and are part of it.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -59,16 +60,17 @@ class Upstream:
         return int(self.conf.get("retries", len(self.nodes) - 1))
 
     @property
+    def levels(self) -> tuple[int, ...]:
+        """How many nodes there are at each priority, the highest first."""
+        counts = Counter(node.priority for node in self.nodes)
+        return tuple(counts[priority] for priority in sorted(counts, reverse=True))
+
+    @property
     def profile(self) -> tuple[object, ...]:
-        """All of the upstream that its routes are made from."""
-        conf = self.conf
-        return (
-            self.name,
-            self.retries,
-            conf.get("pass_host"),
-            conf.get("upstream_host"),
-            conf.get("timeout"),
-        )
+        """All of the upstream that its routes are made from. A change of nodes alone should not change it."""
+        fields = ("pass_host", "upstream_host", "timeout", "retry_timeout")
+        levels = self.levels if self.retries > 0 else ()
+        return (self.name, self.retries, levels, *(self.conf.get(field) for field in fields))
 
     def endpoints(self) -> bytes:
         """The ClusterLoadAssignment that is sent over EDS."""
