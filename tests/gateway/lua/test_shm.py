@@ -14,7 +14,8 @@ def opened(path: Path, slots: int | None = None) -> Any:
     """A table of Lua functions ``fixed`` and ``sliding`` in a Lua state of its own, as each worker has."""
     return Lua().function(
         "return function(path, slots) local c = assert(use('shm').open(path, slots)) return {"
-        "fixed = function(...) return c:fixed(...) end, sliding = function(...) return c:sliding(...) end} end"
+        "fixed = function(...) return c:fixed(...) end, "
+        "sliding = function(...) return c:sliding(...) end} end"
     )(str(path), slots)
 
 

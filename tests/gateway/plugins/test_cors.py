@@ -10,7 +10,9 @@ from gatechat.gateway.plugins import check_plugins
 from tests.gateway.plugins.traffic import Traffic, program, state
 
 A, B = "http://a.example", "https://b.example:8443"
-METADATA = state(plugin_metadata={"cors": {"allow_origins": {"one": A, "two": f"{A},{B}", "any": "**", "star": "*"}}})
+METADATA = state(
+    plugin_metadata={"cors": {"allow_origins": {"one": A, "two": f"{A},{B}", "any": "**", "star": "*"}}}
+)
 
 # what it is, configuration, Origin, Access-Control-Allow-Origin, Vary
 ORIGINS: list[tuple[str, dict[str, Any], str | None, str | None, str | None]] = [
@@ -119,7 +121,10 @@ def test_the_upstreams_vary_and_cors_headers_do_not_double(traffic: Traffic) -> 
 @pytest.mark.parametrize(
     ("conf", "reason"),
     [
-        ({"allow_credential": True}, "you can not set '\\*' for other option when 'allow_credential' is true"),
+        (
+            {"allow_credential": True},
+            "you can not set '\\*' for other option when 'allow_credential' is true",
+        ),
         ({"allow_credential": True, **DETAILS, "expose_headers": "*"}, "you can not set"),
         ({"allow_credential": True, **DETAILS, "timing_allow_origins": "*"}, "you can not set"),
         ({"allow_origins": "example.org"}, "allow_origins"),

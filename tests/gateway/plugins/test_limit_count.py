@@ -36,7 +36,12 @@ CASES: list[tuple[str, dict[str, Any], list[dict[str, str]], list[int]]] = [
     (
         "by several variables",
         {**LIMIT, "count": 1, "key_type": "var_combination", "key": "$http_x_who $http_x_what"},
-        [{"x-who": "a", "x-what": "1"}, {"x-who": "a", "x-what": "2"}, {"x-who": "a"}, {"x-who": "a", "x-what": "1"}],
+        [
+            {"x-who": "a", "x-what": "1"},
+            {"x-who": "a", "x-what": "2"},
+            {"x-who": "a"},
+            {"x-who": "a", "x-what": "1"},
+        ],
         [200, 200, 200, 429],
     ),
     (
@@ -78,7 +83,13 @@ CASES: list[tuple[str, dict[str, Any], list[dict[str, str]], list[int]]] = [
                 {"key": "$http_x_what", "count": "$http_x_count", "time_window": 600},
             ],
         },
-        [{"x-who": "a"}, {"x-who": "a"}, {"x-what": "1", "x-count": "1"}, {"x-what": "1", "x-count": "1"}, {}],
+        [
+            {"x-who": "a"},
+            {"x-who": "a"},
+            {"x-what": "1", "x-count": "1"},
+            {"x-what": "1", "x-count": "1"},
+            {},
+        ],
         [200, 429, 200, 429, 500],
     ),
 ]
@@ -177,7 +188,10 @@ def owned(serve: Callable[..., Traffic]) -> Traffic:
         ([("/keys", "carl"), ("/keys", "dora")], [200, 429]),
         ([("/keys", "eric"), ("/keys", "finn"), ("/keys", "eric")], [200, 200, 429]),
         ([("/service/a", ""), ("/service/b", ""), ("/service/a", "")], [200, 200, 429]),
-        ([("/own/a", ""), ("/own/a", ""), ("/own/b", ""), ("/own/a", ""), ("/changed", "")], [200, 200, 200, 429, 200]),
+        (
+            [("/own/a", ""), ("/own/a", ""), ("/own/b", ""), ("/own/a", ""), ("/changed", "")],
+            [200, 200, 200, 429, 200],
+        ),
         ([("/global/a", ""), ("/global/b", ""), ("/global/a", "")], [200, 200, 429]),
     ],
     ids=[
@@ -249,10 +263,18 @@ def test_without_counters_a_request_passes_only_where_that_is_allowed(
         ({"count": 1, "time_window": 1, "rejected_msg": ""}, "rejected_msg"),
         ({"count": 1, "time_window": 1, "rejected_msg": 1}, "rejected_msg"),
         ({"count": 1, "time_window": 1, "key_type": "no"}, "key_type"),
-        ({"count": 1, "time_window": 1, "policy": "redis", "redis_host": "127.0.0.1"}, "policy redis is not there"),
+        (
+            {"count": 1, "time_window": 1, "policy": "redis", "redis_host": "127.0.0.1"},
+            "policy redis is not there",
+        ),
         ({"count": 1, "time_window": 2, "sync_interval": 1}, "sync_interval is for redis"),
         (
-            {"rules": [{"key": "$a", "count": 1, "time_window": 1}, {"key": "$a", "count": 2, "time_window": 2}]},
+            {
+                "rules": [
+                    {"key": "$a", "count": 1, "time_window": 1},
+                    {"key": "$a", "count": 2, "time_window": 2},
+                ]
+            },
             r"duplicate key '\$a' in rules",
         ),
         (
@@ -262,7 +284,9 @@ def test_without_counters_a_request_passes_only_where_that_is_allowed(
     ],
 )
 def test_refuses_a_wrong_configuration(conf: dict[str, Any], reason: str) -> None:
-    with pytest.raises(Refused, match=f"failed to check the configuration of plugin limit-count err: .*{reason}"):
+    with pytest.raises(
+        Refused, match=f"failed to check the configuration of plugin limit-count err: .*{reason}"
+    ):
         check_plugins({"limit-count": conf}, "", "route")
 
 

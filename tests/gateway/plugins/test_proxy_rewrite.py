@@ -19,12 +19,27 @@ PATHS: list[tuple[str, dict[str, Any], str, str]] = [
     ("a mark in a variable begins no query", {"uri": "/$arg_a"}, "?a=x%3Fy", "/x%253Fy?a=x%3Fy"),
     ("what a variable brings is encoded", {"uri": "/$arg_a"}, "?a=x%20%0d%0ay", "/x%20%0D%0Ay?a=x%20%0d%0ay"),
     ("by regex", {"regex_uri": ["^/[0-9]+/(.*)/(.*)$", "/$2/${1}x"]}, "/a/b?q=1", "/b/ax?q=1"),
-    ("the first regex that matches", {"regex_uri": ["^/none", "/1", "/b$", "/2", "/b", "/3"]}, "/b", "PATH/2"),
+    (
+        "the first regex that matches",
+        {"regex_uri": ["^/none", "/1", "/b$", "/2", "/b", "/3"]},
+        "/b",
+        "PATH/2",
+    ),
     ("no regex matches", {"regex_uri": ["^/none", "/1"]}, "/b", "PATH/b"),
     ("a regex brings a query", {"regex_uri": ["^/[0-9]+/(.*)$", "/x?y=$1"]}, "/a?q=1", "/x?y=a&q=1"),
-    ("a mark in the path begins no query", {"regex_uri": ["^/[0-9]+/(.*)$", "/$1"]}, "/a%3Fb?q=1", "/a%3Fb?q=1"),
+    (
+        "a mark in the path begins no query",
+        {"regex_uri": ["^/[0-9]+/(.*)$", "/$1"]},
+        "/a%3Fb?q=1",
+        "/a%3Fb?q=1",
+    ),
     ("uri comes before regex_uri", {"uri": "/u", "regex_uri": [".*", "/r"]}, "", "/u"),
-    ("the path is encoded anew", {"headers": {"X": "1"}}, "/%61%20b%22%E4%BD%A0?c=%20", "PATH/a%20b%22%E4%BD%A0?c=%20"),
+    (
+        "the path is encoded anew",
+        {"headers": {"X": "1"}},
+        "/%61%20b%22%E4%BD%A0?c=%20",
+        "PATH/a%20b%22%E4%BD%A0?c=%20",
+    ),
     (
         "the path as it came",
         {"use_real_request_uri_unsafe": True, "headers": {"X": "1"}},
@@ -71,8 +86,14 @@ def traffic(serve: Callable[..., Traffic]) -> Traffic:
     headers: dict[str, dict[str, Any]] = {
         f"/headers/{i}/": {"headers": case[1], **captures} for i, case in enumerate(HEADERS)
     }
-    others = {"/host": {"host": "new.example:8080"}, "/method": {"method": "POST"}, "/hosts": {"headers": {"Host": "h.x"}}}
-    return serve({path: program({"proxy-rewrite": conf}) for path, conf in (headers | others | routes).items()})
+    others = {
+        "/host": {"host": "new.example:8080"},
+        "/method": {"method": "POST"},
+        "/hosts": {"headers": {"Host": "h.x"}},
+    }
+    return serve(
+        {path: program({"proxy-rewrite": conf}) for path, conf in (headers | others | routes).items()}
+    )
 
 
 @pytest.mark.parametrize("number", range(len(PATHS)), ids=[case[0] for case in PATHS])
@@ -137,5 +158,7 @@ def test_says_that_it_sets_the_host(conf: dict[str, Any], sets: bool) -> None:
     ],
 )
 def test_refuses_a_wrong_configuration(conf: dict[str, Any], reason: str) -> None:
-    with pytest.raises(Refused, match=f"failed to check the configuration of plugin proxy-rewrite err: .*{reason}"):
+    with pytest.raises(
+        Refused, match=f"failed to check the configuration of plugin proxy-rewrite err: .*{reason}"
+    ):
         check_plugins({"proxy-rewrite": conf}, "", "route")

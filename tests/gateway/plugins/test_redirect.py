@@ -18,7 +18,13 @@ CASES: list[tuple[str, dict[str, Any], str, int, str | None]] = [
     ("an escaped variable", {"uri": r"\$uri/foo$uri\$uri/bar"}, "", 302, r"\$uri/fooPATH\$uri/bar"),
     ("a variable that is not there", {"uri": "$uri/$bad_var/bar"}, "", 302, "PATH//bar"),
     ("any status", {"uri": "/x", "ret_code": 200}, "", 200, "/x"),
-    ("by regex", {"regex_uri": ["^/([0-9]+)/(.*)", "http://$2.test/$1"]}, "/abc", 302, "http://abc.test/NUMBER"),
+    (
+        "by regex",
+        {"regex_uri": ["^/([0-9]+)/(.*)", "http://$2.test/$1"]},
+        "/abc",
+        302,
+        "http://abc.test/NUMBER",
+    ),
     ("a path that the regex has not", {"regex_uri": ["^/x", "/y"]}, "", 200, None),
     (
         "an encoded address by regex",
@@ -45,7 +51,13 @@ CASES: list[tuple[str, dict[str, Any], str, int, str | None]] = [
     ("no query to append", {"uri": "$uri", "append_query_string": True}, "", 302, "PATH"),
     ("a line break stays encoded", {"uri": "$uri"}, "/a%0d%0aX:y", 302, "PATH/a%0D%0AX:y"),
     ("https", {"http_to_https": True}, "?a=1", 301, "https://127.0.0.1PATH?a=1"),
-    ("https for a status of one's own", {"http_to_https": True, "ret_code": 302}, "", 301, "https://127.0.0.1PATH"),
+    (
+        "https for a status of one's own",
+        {"http_to_https": True, "ret_code": 302},
+        "",
+        301,
+        "https://127.0.0.1PATH",
+    ),
     ("no https when told so", {"http_to_https": False}, "", 200, None),
 ]
 
@@ -96,5 +108,7 @@ def test_what_came_by_https_to_the_proxy_before_is_not_sent_there_again(traffic:
     ],
 )
 def test_refuses_a_wrong_configuration(conf: dict[str, Any], reason: str) -> None:
-    with pytest.raises(Refused, match=f"failed to check the configuration of plugin redirect err: .*{reason}"):
+    with pytest.raises(
+        Refused, match=f"failed to check the configuration of plugin redirect err: .*{reason}"
+    ):
         check_plugins({"redirect": conf}, "", "route")

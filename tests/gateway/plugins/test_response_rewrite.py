@@ -12,10 +12,31 @@ from tests.gateway.plugins.traffic import Traffic, program
 # what it is, configuration, headers asked with, status, body (None: the upstream's), headers of the answer
 CASES: list[tuple[str, dict[str, Any], dict[str, str], int, str | None, dict[str, str | None]]] = [
     ("another status", {"status_code": 418}, {}, 418, None, {}),
-    ("another body", {"body": "new\n"}, {"x-reply-etag": "1"}, 200, "new\n", {"content-length": "4", "etag": None}),
+    (
+        "another body",
+        {"body": "new\n"},
+        {"x-reply-etag": "1"},
+        200,
+        "new\n",
+        {"content-length": "4", "etag": None},
+    ),
     ("an empty body", {"body": ""}, {}, 200, "", {"content-length": "0"}),
-    ("a body in base64", {"body": "SGVsbG8K", "body_base64": True}, {}, 200, "Hello\n", {"content-length": "6"}),
-    ("headers", {"headers": {"X-A": "1", "X-N": 2}}, {"x-reply-x-a": "0"}, 200, None, {"x-a": "1", "x-n": "2"}),
+    (
+        "a body in base64",
+        {"body": "SGVsbG8K", "body_base64": True},
+        {},
+        200,
+        "Hello\n",
+        {"content-length": "6"},
+    ),
+    (
+        "headers",
+        {"headers": {"X-A": "1", "X-N": 2}},
+        {"x-reply-x-a": "0"},
+        200,
+        None,
+        {"x-a": "1", "x-n": "2"},
+    ),
     (
         "headers with variables",
         {"headers": {"set": {"X-A": "$uri-${http_x_q ?? none}-$arg_no-$status"}}},
@@ -41,9 +62,30 @@ CASES: list[tuple[str, dict[str, Any], dict[str, str], int, str | None, dict[str
         {"x-a": None},
     ),
     ("a condition that holds", {"vars": [["status", "==", 200]], "body": "b"}, {}, 200, "b", {}),
-    ("a condition that does not", {"vars": [["status", "==", 201]], "body": "b", "status_code": 202}, {}, 200, None, {}),
-    ("a condition on the request", {"vars": [["http_x_q", "==", "1"]], "body": "b"}, {"x-q": "1"}, 200, "b", {}),
-    ("a condition on the response", {"vars": [["sent_http_x_a", "==", "1"]], "body": "b"}, {"x-reply-x-a": "1"}, 200, "b", {}),
+    (
+        "a condition that does not",
+        {"vars": [["status", "==", 201]], "body": "b", "status_code": 202},
+        {},
+        200,
+        None,
+        {},
+    ),
+    (
+        "a condition on the request",
+        {"vars": [["http_x_q", "==", "1"]], "body": "b"},
+        {"x-q": "1"},
+        200,
+        "b",
+        {},
+    ),
+    (
+        "a condition on the response",
+        {"vars": [["sent_http_x_a", "==", "1"]], "body": "b"},
+        {"x-reply-x-a": "1"},
+        200,
+        "b",
+        {},
+    ),
 ]
 # what it is, filters, text in the request that the upstream sends back, what becomes of it
 FILTERS: list[tuple[str, list[dict[str, Any]], str, str]] = [
@@ -64,11 +106,16 @@ FILTERS: list[tuple[str, list[dict[str, Any]], str, str]] = [
 
 @pytest.fixture(scope="module")
 def traffic(serve: Callable[..., Traffic]) -> Traffic:
-    routes: dict[str, dict[str, Any]] = {f"/filter/{i}/": {"filters": case[1]} for i, case in enumerate(FILTERS)}
+    routes: dict[str, dict[str, Any]] = {
+        f"/filter/{i}/": {"filters": case[1]} for i, case in enumerate(FILTERS)
+    }
     routes["/short"] = {"filters": FILTERS[0][1], "max_resp_body_size": 5}
     routes |= {f"/{i}": case[1] for i, case in reversed(list(enumerate(CASES)))}
     programs = {path: program({"response-rewrite": conf}) for path, conf in routes.items()}
-    refusing = {"ip-restriction": {"blacklist": ["0.0.0.0/0"]}, "response-rewrite": {"status_code": 200, "body": "fine"}}
+    refusing = {
+        "ip-restriction": {"blacklist": ["0.0.0.0/0"]},
+        "response-rewrite": {"status_code": 200, "body": "fine"},
+    }
     return serve({"/refused": program(refusing), **programs})
 
 
@@ -137,5 +184,7 @@ def test_a_new_body_is_not_sent_where_none_may_be(traffic: Traffic) -> None:
     ],
 )
 def test_refuses_a_wrong_configuration(conf: dict[str, Any], reason: str) -> None:
-    with pytest.raises(Refused, match=f"failed to check the configuration of plugin response-rewrite err: .*{reason}"):
+    with pytest.raises(
+        Refused, match=f"failed to check the configuration of plugin response-rewrite err: .*{reason}"
+    ):
         check_plugins({"response-rewrite": conf}, "", "route")
