@@ -44,3 +44,13 @@ def test_a_body_of_10_mb_is_answered_and_the_connection_survives_or_is_made_anew
 def test_the_server_header_is_only_apisix(gateway: GatewayUnderTest) -> None:
     answer = gateway.admin.get("/apisix/admin/routes")
     assert answer.headers.get_list("server") == ["APISIX/3.18.0"]
+
+
+def test_a_global_rule_with_prometheus_goes_with_a_route_with_conditions(gateway: GatewayUnderTest) -> None:
+    gateway.put("global_rules/1", {"plugins": {"prometheus": {}}})
+    gateway.put(
+        "routes/1",
+        {"uri": "/live", "vars": [["arg_a", "==", "1"]], "upstream": {"nodes": gateway.nodes()}},
+    )
+    assert gateway.client.get("/live?a=1").status_code == 200
+    assert gateway.client.get("/live?a=2").status_code == 404

@@ -34,7 +34,7 @@ class Program:
     text: str
     response: bool
     sets_host: bool
-    prometheus: JSON | None
+    prometheus: JSON | None = field(hash=False)
     source: JSON = field(repr=False, compare=False, default=None)
 
 
