@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 JSON: TypeAlias = Any
@@ -38,6 +39,9 @@ class Resource:
     expires_at: float | None = None
 
 
+_NOTHING: Mapping[str, Resource] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """Every resource at one revision. Immutable: a write makes a new State that shares what did not change."""
@@ -46,7 +50,8 @@ class State:
     kinds: Mapping[str, Mapping[str, Resource]] = field(default_factory=dict)
 
     def all(self, kind: str) -> Mapping[str, Resource]:
-        return self.kinds.get(kind, {})
+        """The same object for as long as nothing of that kind changes, also when there is nothing."""
+        return self.kinds.get(kind, _NOTHING)
 
     def get(self, kind: str, id: str) -> Resource | None:
         return self.all(kind).get(id)
