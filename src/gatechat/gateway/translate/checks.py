@@ -62,7 +62,6 @@ def _over_http(
     check: health_check_pb2.HealthCheck.HttpHealthCheck, active: Mapping[str, JSON], unhealthy: Iterable[int]
 ) -> None:
     check.path = active.get("http_path", "/")
-    check.host = active.get("host", "")
     check.method = base_pb2.RequestMethod.Value(active.get("http_method", "GET"))
     if body := active.get("http_req_body"):
         check.send.text = body.encode().hex()

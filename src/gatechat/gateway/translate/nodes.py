@@ -115,7 +115,7 @@ def _endpoint(
         endpoint.endpoint.hostname = node.host_header(scheme)
     if active is not None:
         endpoint.endpoint.health_check_config.port_value = active.get("port", 0)
-        endpoint.endpoint.health_check_config.hostname = node.host
+        endpoint.endpoint.health_check_config.hostname = active.get("host", node.host)
     if node.weight != 1:
         endpoint.load_balancing_weight.CopyFrom(UInt32Value(value=node.weight))
     return endpoint

@@ -1,0 +1,123 @@
+"""Health checks on the real Envoy: who gets no traffic, and when it comes back."""
+
+from __future__ import annotations
+
+import time
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+
+from tests.conftest import GatewayUnderTest
+from tests.gateway.traffic.servers import closed_port, http_server
+from tests.gateway.traffic.test_upstreams import ports, until
+
+Answer = tuple[int, str]
+
+
+def active(**more: Any) -> dict[str, Any]:
+    return {"active": {"http_path": "/status", "healthy": {"interval": 1, "successes": 1}, **more}}
+
+
+class Node:
+    """A server whose answers can be changed: ``health`` of /status, ``status`` of the rest."""
+
+    def __init__(self) -> None:
+        self.health = self.status = 200
+        self.hosts: set[str] = set()
+
+    def answer(self, request: BaseHTTPRequestHandler) -> Answer:
+        if request.path == "/status":
+            self.hosts.add(request.headers["host"])
+            return self.health, ""
+        return self.status, '{"port": %d}' % request.server.server_address[1]  # type: ignore[index]
+
+
+def test_a_node_that_fails_its_checks_gets_no_traffic_until_it_passes_them(gateway: GatewayUnderTest) -> None:
+    node = Node()
+    with http_server(node.answer) as sick:
+        nodes = {sick: 1, gateway.upstream: 1}
+        unhealthy = {"interval": 1, "http_failures": 1}
+        gateway.put(
+            "routes/a", {"uri": "/a", "upstream": {"nodes": nodes, "checks": active(unhealthy=unhealthy)}}
+        )
+        until(lambda: len(ports(gateway, "/a", 10)) == 2)
+        node.health = 500
+        until(lambda: set(ports(gateway, "/a", 10)) == {gateway.upstream})
+        node.health = 200
+        until(lambda: len(ports(gateway, "/a", 10)) == 2)
+        assert node.hosts == {"127.0.0.1"}
+
+
+def test_when_every_node_is_sick_all_get_traffic(gateway: GatewayUnderTest) -> None:
+    one, two = Node(), Node()
+    one.health = two.health = 500
+    with http_server(one.answer) as first, http_server(two.answer) as second:
+        gateway.put(
+            "routes/a", {"uri": "/a", "upstream": {"nodes": {first: 1, second: 1}, "checks": active()}}
+        )
+        until(lambda: bool(one.hosts and two.hosts))
+        assert len(ports(gateway, "/a", 10)) == 2
+
+
+def test_a_status_that_is_in_neither_list_says_nothing_against_a_node(gateway: GatewayUnderTest) -> None:
+    node = Node()
+    node.health = 401
+    with http_server(node.answer) as server:
+        gateway.put(
+            "routes/a",
+            {"uri": "/a", "upstream": {"nodes": {server: 1, gateway.upstream: 1}, "checks": active()}},
+        )
+        until(lambda: bool(node.hosts))
+        until(lambda: len(ports(gateway, "/a", 10)) == 2)
+
+
+@pytest.mark.parametrize("kind", ["http", "tcp"])
+def test_a_node_that_nobody_listens_at_gets_no_traffic(gateway: GatewayUnderTest, kind: str) -> None:
+    with closed_port() as dead:
+        upstream = {"nodes": {dead: 1, gateway.upstream: 1}, "retries": 0, "checks": active(type=kind)}
+        gateway.put("routes/a", {"uri": "/a", "upstream": upstream})
+        until(lambda: [gateway.client.get("/a").status_code for _ in range(8)] == [200] * 8)
+
+
+def test_checks_may_ask_another_host_and_port(gateway: GatewayUnderTest) -> None:
+    node = Node()
+    with http_server(node.answer) as checked:
+        checks = active(port=int(checked.split(":")[1]), host="check.org")
+        gateway.put("routes/a", {"uri": "/a", "upstream": {"nodes": gateway.nodes(), "checks": checks}})
+        until(lambda: node.hosts == {"check.org"})
+
+
+def test_checks_of_a_node_that_hangs_delay_no_change(gateway: GatewayUnderTest) -> None:
+    nodes = {"10.255.255.1:80": 1, gateway.upstream: 1}
+    started = time.monotonic()
+    gateway.put("routes/a", {"uri": "/a", "upstream": {"nodes": nodes, "checks": active(timeout=10)}})
+    gateway.put("routes/b", {"uri": "/b", "upstream": {"nodes": gateway.nodes()}})
+    assert gateway.client.get("/b").status_code == 200
+    assert time.monotonic() - started < 3
+
+
+def test_a_node_is_put_aside_for_its_answers_where_checks_are_passive_too(gateway: GatewayUnderTest) -> None:
+    node = Node()
+    node.status = 503
+    with http_server(node.answer) as sick:
+        checks = {
+            **active(healthy={"interval": 60, "successes": 1}),
+            "passive": {"unhealthy": {"http_failures": 2}},
+        }
+        upstream = {"nodes": {sick: 1, gateway.upstream: 1}, "checks": checks}
+        gateway.put("routes/a", {"uri": "/a", "upstream": upstream})
+        until(lambda: [gateway.client.get("/a").status_code for _ in range(8)] == [200] * 8)
+
+
+def test_an_answer_that_is_not_listed_puts_no_node_aside(gateway: GatewayUnderTest) -> None:
+    node = Node()
+    node.status = 502
+    with http_server(node.answer) as server:
+        checks = {**active(), "passive": {"unhealthy": {"http_failures": 1, "http_statuses": [500]}}}
+        gateway.put(
+            "routes/a",
+            {"uri": "/a", "upstream": {"nodes": {server: 1, gateway.upstream: 1}, "checks": checks}},
+        )
+        until(lambda: len({gateway.client.get("/a").status_code for _ in range(8)}) == 2)
+        assert [gateway.client.get("/a").status_code for _ in range(20)].count(502) == 10
