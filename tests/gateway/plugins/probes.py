@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from gatechat.gateway.plugin import Plugin
-from gatechat.gateway.plugins import REGISTRY, bundle, program, registry
+from gatechat.gateway.plugins import REGISTRY, bundle, registry
 
 LUA = """
 local function note(conf, ctx, phase)
@@ -75,7 +75,7 @@ def installed() -> Iterator[None]:
     """The probes are among the plugins."""
     table = {**REGISTRY, **PROBES}
     with pytest.MonkeyPatch.context() as patch:
-        for module in (registry, program, bundle):
+        for module in (registry, bundle):
             patch.setattr(module, "REGISTRY", table)
         patch.setattr(
             bundle, "lua_of", lambda plugin: LUA if plugin.name in PROBES else registry.lua_of(plugin)

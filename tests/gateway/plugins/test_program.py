@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gatechat.gateway.model import Refused
 from gatechat.gateway.plugins import Candidate, build_dispatcher, build_program
 
 
@@ -71,3 +72,8 @@ def test_a_dispatcher_is_as_demanding_as_its_candidates() -> None:
     quiet, loud = built({"key-auth": {}}), built({"request-id": {}})
     assert not build_dispatcher([Candidate("1", None, quiet), Candidate("2", None, None)]).response
     assert build_dispatcher([Candidate("1", None, quiet), Candidate("2", None, loud)]).response
+
+
+def test_a_plugin_that_there_is_not_is_refused() -> None:
+    with pytest.raises(Refused, match=r"^unknown plugin \[of-tomorrow\]$"):
+        built({"of-tomorrow": {}})

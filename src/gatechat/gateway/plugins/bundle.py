@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from gatechat.gateway.model import JSON, State
 from gatechat.gateway.plugins.program import entries_of, responds
-from gatechat.gateway.plugins.registry import REGISTRY, lua_of
+from gatechat.gateway.plugins.registry import REGISTRY, lua_of, plugin_of
 
 
 def lua_sources(state: State, *, shm_path: str) -> Mapping[str, str]:
@@ -92,7 +92,7 @@ def _consumers(state: State) -> dict[str, dict[str, dict[str, JSON]]]:
 
 def _add_keys(keys: dict[str, dict[str, JSON]], plugins: Mapping[str, JSON], owner: list[str]) -> None:
     for name, conf in plugins.items():
-        field = REGISTRY[name].consumer_key
+        field = plugin_of(name).consumer_key
         # An unresolved reference must not become a key that a client could send.
         if (
             field

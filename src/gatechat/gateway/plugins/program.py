@@ -16,7 +16,7 @@ from typing import Any
 
 from gatechat.gateway.model import JSON
 from gatechat.gateway.plugin import Plugin
-from gatechat.gateway.plugins.registry import REGISTRY
+from gatechat.gateway.plugins.registry import plugin_of
 from gatechat.gateway.plugins.vars import compile_vars
 
 _RESPONSE_PHASES = {"header_filter", "body_filter"}
@@ -62,7 +62,7 @@ def build_program(
     """
     global_plugins = _once(globals_)
     for name in plugins:
-        if name in global_plugins and REGISTRY[name].prefer_route and not _disabled(plugins[name]):
+        if name in global_plugins and plugin_of(name).prefer_route and not _disabled(plugins[name]):
             del global_plugins[name]
     global_entries = entries_of(global_plugins, "global_rules")
     entries = entries_of(plugins, f"routes/{scope.get('route_id', '')}")
@@ -78,7 +78,7 @@ def build_program(
         else None,
         response=any(responds(entry) for entry in [*global_entries, *entries]),
         sets_host=any(
-            REGISTRY[name].sets_host(conf)
+            plugin_of(name).sets_host(conf)
             for name, conf in [*global_plugins.items(), *plugins.items()]
             if not _disabled(conf)
         ),
@@ -115,7 +115,7 @@ def entries_of(plugins: Mapping[str, JSON], owner: str, *, overlay: bool = False
     """
     entries: list[dict[str, Any]] = []
     for name, conf in plugins.items():
-        plugin = REGISTRY[name]
+        plugin = plugin_of(name)
         if _disabled(conf):
             if overlay and plugin.phases:
                 entries.append({"n": name, "o": plugin.priority, "p": [], "off": True})

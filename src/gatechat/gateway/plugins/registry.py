@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from gatechat.gateway.model import Refused
 from gatechat.gateway.plugin import Plugin
 
 _PACKAGE = __name__.rpartition(".")[0]
@@ -29,6 +30,14 @@ def _discover() -> dict[str, Plugin]:
 
 REGISTRY: Mapping[str, Plugin] = MappingProxyType(_discover())
 """name -> plugin, by falling priority."""
+
+
+def plugin_of(name: str) -> Plugin:
+    """Raises Refused for a plugin that there is not, for example in a configuration of a later version."""
+    try:
+        return REGISTRY[name]
+    except KeyError:
+        raise Refused(f"unknown plugin [{name}]") from None
 
 
 def lua_of(plugin: Plugin) -> str | None:
