@@ -125,8 +125,7 @@ def test_with_a_token_it_is_opened_and_asks_for_it(tmp_path: Path) -> None:
     token = "a-token-of-the-tests"
     arguments = [*FREE_PORTS_OF_UP, "--host=0.0.0.0", f"--data-dir={tmp_path}/data"]
     with running(tmp_path, *arguments, ready=WELCOME, env={"GATECHAT_TOKEN": token}) as program:
-        port = program.url("assistant").rpartition(":")[2]
-        url = f"http://127.0.0.1:{port}/apisix/admin/routes"
+        url = f"{program.url('assistant')}/apisix/admin/routes"
         assert httpx2.get(url).status_code == 401
         assert httpx2.get(url, headers={"Authorization": f"Bearer {token}"}).status_code == 200
         assert token not in program.said

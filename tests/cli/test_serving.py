@@ -13,7 +13,7 @@ import pytest
 from starlette.applications import Starlette
 
 from gatechat.cli.ports import Port, bind
-from gatechat.cli.serving import HttpServer, forever, until_signal
+from gatechat.cli.serving import HttpServer, forever, until_signal, url_of
 from gatechat.demo import create_app
 
 ANY = Port("demo", "127.0.0.1", 0, "--demo-port")
@@ -27,6 +27,15 @@ async def test_it_answers_when_start_returns_and_no_longer_when_stop_does() -> N
         await server.stop()
         with pytest.raises(httpx2.ConnectError):
             await client.get(f"{server.url}/speaker/1")
+
+
+@pytest.mark.parametrize(
+    ("host", "seen"),
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]")],
+)
+def test_its_address_is_one_that_can_be_called(host: str, seen: str) -> None:
+    with bind(Port("demo", host, 0, "--demo-port")) as bound:
+        assert url_of(bound) == f"http://{seen}:{bound.getsockname()[1]}"
 
 
 async def test_an_app_that_cannot_start_is_not_taken_for_one_that_runs() -> None:

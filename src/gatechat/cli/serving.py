@@ -56,8 +56,7 @@ class HttpServer:
         )
         self._server = _Uvicorn(config)
         self._socket = bound
-        host, port = bound.getsockname()[:2]
-        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.url = url_of(bound)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -74,6 +73,13 @@ class HttpServer:
             return
         self._server.should_exit = True
         await asyncio.wait({self._task})
+
+
+def url_of(bound: socket.socket) -> str:
+    """Where this machine reaches a bound socket, also one that is bound to every address."""
+    host, port = bound.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def until_signal(work: Coroutine[Any, Any, None]) -> None:
