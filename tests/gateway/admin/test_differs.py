@@ -27,6 +27,12 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
         '"upstream.discovery_type"',
     ),
     ("a TCP upstream", "/upstreams/1", NODES | {"scheme": "tcp"}, 'property "scheme" "tcp" has no effect'),
+    (
+        "a health check with PURGE",
+        "/upstreams/1",
+        NODES | {"checks": {"active": {"http_method": "PURGE"}}},
+        'property "checks.active.http_method" "PURGE" has no effect',
+    ),
     ("an unknown algorithm", "/upstreams/1", NODES | {"type": "magic"}, 'there is no algorithm "magic"'),
     (
         "a condition on the body",
