@@ -268,6 +268,7 @@ TESTED_THROUGH = {
     "gateway/admin/*.py": "gateway/admin/test_resources.py",
     "gateway/delivery/*.py": "gateway/delivery/test_server.py",
     "gateway/envoy/launch.py": "gateway/envoy/test_process.py",
+    "gateway/metrics_names.py": "gateway/test_metrics.py",
     "gateway/model.py": "gateway/test_apply.py",
     "gateway/plugin.py": "gateway/plugins/test_checks.py",
     "gateway/plugins/registry.py": "gateway/plugins/test_bundle.py",
