@@ -132,7 +132,7 @@ class Rig:
 async def rig(folder: Path) -> AsyncIterator[Rig]:
     status, port = Status(), free_port()
     xds = XdsServer(status, folder / "xds.sock")
-    envoy = EnvoyProcess(folder, folder / "xds.sock", concurrency=1)
+    envoy = EnvoyProcess(folder, folder / "xds.sock", concurrency=1, on_death=status.envoy_died)
     await xds.start()
     try:
         await envoy.start()

