@@ -29,6 +29,15 @@ async def test_without_a_key_none_is_sent() -> None:
     assert "x-api-key" not in admin.asked[0].headers
 
 
+async def test_no_header_of_a_caller_takes_the_keys_place() -> None:
+    admin = rig.AdminStandIn()
+    async with rig.serving(admin) as port:
+        client = AdminClient(f"http://127.0.0.1:{port}", rig.KEY, 5)
+        await client.send("GET", b"/apisix/admin/routes", {"x-api-key": "callers"})
+        await client.close()
+    assert admin.asked[0].headers["x-api-key"] == rig.KEY
+
+
 async def test_no_proxy_of_the_environment_sees_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")

@@ -50,6 +50,13 @@ async def test_a_host_of_another_reaches_nothing(talk: Talk, host: str) -> None:
     assert talk.admin.asked == []
 
 
+@pytest.mark.parametrize("target", ["http://localhost/", "http://evil.example/apisix/admin/routes", "*"])
+async def test_a_whole_url_is_refused_because_this_is_no_proxy(talk: Talk, target: str) -> None:
+    answer = await talk.raw(f"GET {target} HTTP/1.1\nHost: localhost\n\n".encode())
+    assert answer.status == 400
+    assert "no proxy" in json.loads(answer.body)["error_msg"]
+
+
 async def test_two_hosts_reach_nothing(talk: Talk) -> None:
     answer = await talk.raw(b"GET /apisix/admin/routes HTTP/1.1\nHost: localhost\nHost: evil.example\n\n")
     assert answer.status == 400
