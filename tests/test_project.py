@@ -272,8 +272,6 @@ TESTED_THROUGH = {
     "gateway/model.py": "gateway/test_apply.py",
     "gateway/plugin.py": "gateway/plugins/test_checks.py",
     "gateway/plugins/registry.py": "gateway/plugins/test_bundle.py",
-    "gateway/plugins/vars.py": "gateway/lua/test_expr.py",
-    "gateway/regex.py": "gateway/lua/test_regex.py",
     "gateway/snapshot.py": "gateway/delivery/test_server.py",
     "gateway/store/*.py": "gateway/store/test_database.py",
     "gateway/translate/*.py": "gateway/traffic/test_routing.py",
