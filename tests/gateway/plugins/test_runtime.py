@@ -208,7 +208,8 @@ class TestReplies:
 
     def test_a_failure_is_logged_with_the_plugins_name(self, traffic: Traffic) -> None:
         traffic.get("/fails-rewrite")
-        assert any("plugin plain failed" in line and "broken on purpose" in line for line in traffic.log)
+        line = next(line for line in traffic.log if "broken on purpose" in line)
+        assert "gatechat: plugin plain failed: gatechat.plugins.plain:" in line
 
 
 class TestResponses:

@@ -277,7 +277,7 @@ local function carry(handle, ctx)
   ctx:release()
   ids = ids + 1
   living[ids] = ctx
-  setfenv(handle, { ctx })
+  setfenv(handle, ctx)
   handle:streamInfo():dynamicMetadata():set(METADATA, "k", ids)
 end
 

@@ -52,16 +52,22 @@ def _code() -> str:
 
 
 def _module(name: str, text: str) -> str:
-    return f"package.preload['gatechat.{name}'] = function()\n{text}\nend\n"
+    """A module with a chunk name of its own, so that errors in the log name its file and line."""
+    return f"package.preload['gatechat.{name}'] = assert(loadstring({_quote(text)}, '=gatechat.{name}'))\n"
 
 
 def _data(name: str, value: JSON) -> str:
-    """A module that returns ``value``: JSON in a Lua long string whose closing mark the text has not."""
+    """A module that returns ``value``, which travels as JSON."""
     text = json.dumps(value, separators=(",", ":"), sort_keys=True)
+    return _module(name, f"return require('gatechat.json').decode({_quote(text)})")
+
+
+def _quote(text: str) -> str:
+    """A Lua long string, whose closing mark is one that the text has not."""
     mark = ""
     while f"]{mark}]" in text + "]":
         mark += "="
-    return _module(name, f"return require('gatechat.json').decode([{mark}[{text}]{mark}])")
+    return f"[{mark}[\n{text}]{mark}]"
 
 
 def _consumers(state: State) -> dict[str, dict[str, dict[str, JSON]]]:
