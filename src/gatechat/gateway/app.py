@@ -129,10 +129,10 @@ class Gateway:
         status = Status()
         xds = XdsServer(status, folder / "xds.sock")
         self._apply = apply = Apply(store, translator.compile, xds, status)
-        await xds.start()
         running.push_async_callback(xds.stop)
-        await apply.start()
+        await xds.start()
         running.push_async_callback(apply.stop)
+        await apply.start()
         self._envoy = EnvoyProcess(
             folder, folder / "xds.sock", settings.concurrency, on_death=status.envoy_died
         )

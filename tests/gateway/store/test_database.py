@@ -119,6 +119,12 @@ def test_only_one_store_owns_a_folder(path: Path) -> None:
     Store(path).close()
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"file/data cannot be written \(Not a directory\).*--data-dir"):
+        Store(tmp_path / "file" / "data" / "gatechat.db")
+
+
 def test_a_database_of_a_newer_version_is_left_alone(path: Path) -> None:
     Store(path).close()
     with sqlite3.connect(path) as db:
@@ -127,6 +133,34 @@ def test_a_database_of_a_newer_version_is_left_alone(path: Path) -> None:
     for _ in range(2):  # the failed attempt has given the lock back
         with pytest.raises(StoreError, match="written by a newer gatechat"):
             Store(path)
+
+
+def test_an_older_database_is_brought_up_to_date_and_keeps_what_it_has(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(path)
+    state = write(store, stage(State(), [Put("routes", "1", {})], now=1.0))
+    store.close()
+    newer = (*MIGRATIONS, "CREATE TABLE one (x);", "CREATE TABLE two (x);")
+    monkeypatch.setattr("gatechat.gateway.store.database.MIGRATIONS", newer)
+    for _ in range(2):
+        store = Store(path)
+        assert store.load() == state
+        store.close()
+    assert rows(path, "PRAGMA user_version") == [(len(newer),)]
+
+
+def test_a_migration_that_fails_leaves_the_database_as_it_was(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store(path).close()
+    with monkeypatch.context() as patch:
+        broken = (*MIGRATIONS, "CREATE TABLE one (x); CREATE TABLE resources (x);")
+        patch.setattr("gatechat.gateway.store.database.MIGRATIONS", broken)
+        with pytest.raises(StoreError, match="table resources already exists"):
+            Store(path)
+    assert rows(path, "SELECT name FROM sqlite_master WHERE name = 'one'") == []
+    Store(path).close()
 
 
 def test_a_file_that_is_no_database_is_named(path: Path) -> None:

@@ -28,14 +28,18 @@ class Store:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = FolderLock(path.parent / "lock")
         except AlreadyOwned as error:
             raise StoreError(
                 f"{path.parent} is in use by another gatechat (process {error.owner}): "
                 "stop that one, or start this one with another --data-dir"
             ) from None
+        except OSError as error:
+            raise StoreError(
+                f"{path.parent} cannot be written ({error.strerror}): make it yours, or choose another --data-dir"
+            ) from error
         self._proven = 0
         try:
             self._db = _open(path)
