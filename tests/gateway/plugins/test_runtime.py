@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gatechat.gateway.plugins import Candidate, build_dispatcher, compile_vars
+from gatechat.gateway.plugins import Candidate, build_dispatcher, build_program, compile_vars
 from tests.gateway.plugins import probes
 from tests.gateway.plugins.traffic import Traffic, program, state
 
@@ -45,6 +45,7 @@ PROGRAMS = {
     "/late-filter": lambda: program(
         {"body": {"_meta": {"filter": [["arg_run", "==", "1"], ["status", "==", "200"]]}}}
     ),
+    "/nowhere": lambda: build_program(globals_=[{"key-auth": {}, "second": {}}], plugins={}, scope={}),
     "/key": lambda: program({**BOTH, "key-auth": {}}),
     "/reject-rewrite": lambda: program(
         {"first": {"replies": "rewrite", "body": {"why": "no"}}, "second": {}}
@@ -169,6 +170,9 @@ class TestConsumers:
 
     def test_a_consumer_may_switch_a_plugin_off(self, traffic: Traffic) -> None:
         assert trace(traffic, "/key", apikey="off-key") == "first.rewrite second.rewrite first.access"
+
+    def test_where_no_route_matched_a_consumers_plugins_do_not_run(self, traffic: Traffic) -> None:
+        assert trace(traffic, "/nowhere", apikey="anne-key") == "second.rewrite second.access"
 
     def test_a_consumer_of_a_lost_group_gets_503(self, traffic: Traffic) -> None:
         assert traffic.get("/key", apikey="lost-key").status_code == 503

@@ -12,8 +12,8 @@ The contract of a plugin's Lua file
 
 An error in any of them ends the request with a 500. Name in Python's `phases` exactly the functions that can do
 something with a configuration (`Plugin.phases_of(conf)`): an entry into the response costs time, a body_filter buffers.
-Modules: `require "gatechat.json"`, `"gatechat.regex"`, `"gatechat.expr"`, `"gatechat.ip"`, `"gatechat.consumers"`,
-`"gatechat.settings"` (`shm_path`), `"gatechat.metadata"` (plugin name -> its plugin_metadata), `"gatechat.shm"`.
+Modules: every file of this folder (`require "gatechat.json"`), `"gatechat.settings"` (`shm_path`) and
+`"gatechat.metadata"` (plugin name -> its plugin_metadata).
 
 The request, in rewrite and access
     ctx:method()                     "GET"
@@ -38,6 +38,8 @@ In every phase
     ctx:resolve("/x$uri/${arg_a ?? none}")
                                      a template; unknown variables are empty; "\$" keeps a dollar (more: context.lua)
     ctx.shared                       a table for the plugins of this request, from its first phase to its last
+    ctx.step.owner                   the resource that the running configuration belongs to ("routes/1"), where Python
+                                     says that the plugin `counts`
     ctx.consumer                     {username=, group_id=, custom_id=, credential_id=} or nil
     ctx.scope                        {route_id=, route_name=, service_id=, service_name=}, as far as there are any
     ctx:time()                       seconds since the epoch with milliseconds
@@ -46,6 +48,7 @@ The response, in header_filter and body_filter
     ctx:response_header(name), ctx:set_response_header(name, value), ctx:add_response_header(name, value),
     ctx:remove_response_header(name), ctx:status(), ctx:set_status(number)
     ctx:set_response_body(text)      replaces the body without looking at it
+    ctx:has_body()                   false for HEAD, 101, 204 and 304, whose body functions do not run
     ctx.replied                      true when the answer was made by ctx:respond
     Variables of the request (uri, arg_*, http_*, cookie_*, ...) are kept for the response only when they are asked for:
     a configuration lists their names in the field `_vars` (Python: `plugin.variables(template)` finds them), and
@@ -239,6 +242,11 @@ local function keep_variables(chain, ctx)
   ctx.kept = kept
 end
 
+local function run_access(globals, chain, ctx)
+  if globals.access then run(globals.access, "access", ctx) end
+  if chain.access then run(chain.access, "access", ctx) end
+end
+
 -- globals' rewrite, route's rewrite, the consumer's, globals' access, route's access (source: http_access_phase).
 local function run_request(program, ctx)
   local globals, chain = program.globals, program.route
@@ -251,6 +259,8 @@ local function run_request(program, ctx)
   local consumer = ctx.consumer
   if consumer then
     if program.counted then ctx.handle:streamInfo():dynamicMetadata():set(METADATA, "consumer", consumer.username) end
+    -- Where no route matched, only global rules run.
+    if not program.scope.route_id then return run_access(globals, chain, ctx) end
     if consumer.group_id and not consumers.groups[consumer.group_id] then
       ctx:log("err", "consumer group " .. consumer.group_id .. " is not there")
       ctx:respond(503)
@@ -264,8 +274,7 @@ local function run_request(program, ctx)
       if merged.late then run(merged.late, "rewrite", ctx) end
     end
   end
-  if globals.access then run(globals.access, "access", ctx) end
-  if chain.access then run(chain.access, "access", ctx) end
+  run_access(globals, chain, ctx)
 end
 
 local ids = 0

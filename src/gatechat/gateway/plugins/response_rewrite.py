@@ -147,9 +147,11 @@ Good to know:
     def check(self, conf: Mapping[str, JSON]) -> None:
         headers = conf.get("headers", {})
         if not _is_grouped(headers):
-            for value in headers.values():
+            for name, value in headers.items():
                 if isinstance(value, bool) or not isinstance(value, str | int | float):
                     raise Refused("invalid type as header value")
+                if not name:
+                    raise Refused("invalid field length in header")
         if conf.get("body_base64"):
             _decoded(conf.get("body", ""))
         if "vars" in conf:
