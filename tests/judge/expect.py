@@ -127,7 +127,7 @@ def _headers(block: Block, answer: Response, index: int, count: int) -> list[Mis
 
 
 def _as_list(value: str) -> list[str]:
-    """A header's values: on one line or several, with a space after the comma or without, they mean the same."""
+    """A header's values; on one line or several, with a space after the comma or not, they mean the same."""
     return [part.strip() for part in value.split(",")]
 
 

@@ -12,7 +12,7 @@ import yaml
 from .blocks import Block
 
 NO_BEARING = re.compile(
-    r"apisix\.(node_listen|proxy_mode|stream_proxy|enable_admin|enable_resolv_search_opt|enable_ipv6|dns_resolver"
+    r"apisix\.(node_listen|proxy_mode|stream_proxy|enable_admin|enable_resolv_search_opt|enable_ipv6"
     r"|trusted_addresses|router\.http|enable_control|router\.ssl|data_encryption\.enable_encrypt_fields=False)"
     r"|deployment\.(role|role_traditional|role_data_plane|etcd|admin\.admin_api_version=v3)"
     r"|nginx_config\.(error_log|error_log_level|worker_processes)"

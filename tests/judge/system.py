@@ -212,7 +212,7 @@ class System:
         """Replaces everything by the resources of an apisix.yaml; gives back the calls that were refused."""
         self.empty()
         self.calls.clear()
-        resources = yaml.safe_load(standalone.partition("#END")[0]) or {}
+        resources = yaml.safe_load(standalone) or {}
         for path, value in _puts(resources):
             self.admin("PUT", path, value)
         return [call for call in self.calls if call.status >= 400]

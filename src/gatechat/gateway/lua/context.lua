@@ -333,7 +333,8 @@ function Ctx:var(name)
   if sub(name, 1, 5) == "http_" then
     local header = gsub(lower(sub(name, 6)), "_", "-")
     if header == "host" then header = ":authority" end
-    return of_request(self):get(header)
+    local headers = of_request(self)
+    return headers:get(header) or headers:get(lower(sub(name, 6))) -- nginx finds a_b and a-b under one name
   end
   if sub(name, 1, 7) == "cookie_" then return self:cookie(sub(name, 8)) end
   if sub(name, 1, 10) == "uri_param_" then return uri_param(self, sub(name, 11)) end

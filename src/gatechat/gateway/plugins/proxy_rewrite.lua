@@ -58,6 +58,9 @@ local function rewrite(conf, ctx)
   for _, header in ipairs(conf.set or {}) do
     local values = {}
     for i, value in ipairs(header[2]) do values[i] = ctx:resolve(value, nil, captures) end
+    if header[1]:lower() == "x-forwarded-for" then -- the proxy adds the client's address, whoever wrote the rest
+      values = { table.concat(values, ", ") .. ", " .. ctx:var "remote_addr" }
+    end
     ctx:set_header(header[1], values[2] and values or values[1])
   end
   for _, name in ipairs(conf.remove or {}) do ctx:remove_header(name) end

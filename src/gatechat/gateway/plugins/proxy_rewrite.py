@@ -7,7 +7,7 @@ from typing import Any
 
 from gatechat.gateway.model import JSON, Refused
 from gatechat.gateway.plugin import Difference, Plugin
-from gatechat.gateway.regex import compile_regex
+from gatechat.gateway.regex import check_replacement, compile_regex
 
 _METHODS = [
     "GET",
@@ -108,7 +108,7 @@ class ProxyRewrite(Plugin):
         ),
         Difference(
             "use_real_request_uri_unsafe",
-            "The path is as sent, but its . and .. segments and double slashes are resolved already.",
+            "The path is as sent, but . and .., double slashes and encoded letters are resolved already.",
             refused=False,
         ),
     )
@@ -148,6 +148,7 @@ Good to know:
         for pattern, replacement in zip(pairs[::2], pairs[1::2], strict=True):
             try:
                 compile_regex(pattern)
+                check_replacement(replacement)
             except Refused as refused:
                 raise Refused(f"invalid regex_uri({pattern}, {replacement}): {refused.message}") from None
         headers = conf.get("headers", {})
