@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -30,7 +31,7 @@ class Node:
         if request.path == "/status":
             self.hosts.add(request.headers["host"])
             return self.health, ""
-        return self.status, '{"port": %d}' % request.server.server_address[1]  # type: ignore[index]
+        return self.status, json.dumps({"port": request.server.server_address[1]})  # type: ignore[index]
 
 
 def test_a_node_that_fails_its_checks_gets_no_traffic_until_it_passes_them(gateway: GatewayUnderTest) -> None:

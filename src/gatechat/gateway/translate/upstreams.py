@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
 from envoy.config.core.v3 import config_source_pb2, protocol_pb2
@@ -18,7 +18,7 @@ from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as http
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from gatechat.gateway.model import JSON
+from gatechat.gateway.model import JSON, Refused
 from gatechat.gateway.translate.balance import balance
 from gatechat.gateway.translate.checks import check_health
 from gatechat.gateway.translate.nodes import Node, endpoints, parse_nodes
@@ -45,6 +45,8 @@ class Upstream:
     over_eds: bool
     client_certificate: ClientCertificate | None
     trusted_ca: str
+    _made: dict[float, bytes] = field(default_factory=dict, repr=False, compare=False)
+    """The clusters by connect timeout, and the endpoints at 0."""
 
     def cluster_name(self, connect: float) -> str:
         """Routes with their own connect timeout (seconds) have a cluster of their own."""
@@ -74,10 +76,17 @@ class Upstream:
 
     def endpoints(self) -> bytes:
         """The ClusterLoadAssignment that is sent over EDS."""
-        return dump(self._assignment())
+        if 0 not in self._made:
+            self._made[0] = dump(self._assignment())
+        return self._made[0]
 
     def cluster(self, connect: float) -> bytes:
         """The Cluster for routes that connect within ``connect`` seconds."""
+        if connect not in self._made:
+            self._made[connect] = dump(self._cluster(connect))
+        return self._made[connect]
+
+    def _cluster(self, connect: float) -> cluster_pb2.Cluster:
         conf = self.conf
         cluster = cluster_pb2.Cluster(name=self.cluster_name(connect), connect_timeout=duration(connect))
         if self.over_eds:
@@ -103,7 +112,7 @@ class Upstream:
             secure(cluster, options, conf, self.nodes, self.client_certificate, self.trusted_ca)
         if options != http.HttpProtocolOptions(explicit_http_config=_http1()):
             cluster.typed_extension_protocol_options[HTTP_OPTIONS].Pack(options)
-        return dump(cluster)
+        return cluster
 
     def _assignment(self) -> endpoint_pb2.ClusterLoadAssignment:
         return endpoints(self.name, self.nodes, self.conf)
@@ -140,7 +149,7 @@ def compile_upstream(
     scheme = conf.get("scheme", "http")
     nodes = parse_nodes(conf.get("nodes", ()), scheme, where)
     name = f"upstream/{id}" if id is not None else f"inline/{_digest(conf, client_certificate)}"
-    return Upstream(
+    upstream = Upstream(
         name=name,
         conf=conf,
         nodes=nodes,
@@ -148,6 +157,11 @@ def compile_upstream(
         client_certificate=client_certificate,
         trusted_ca=trusted_ca,
     )
+    try:
+        upstream.cluster(upstream.connect_timeout)
+    except Refused as refused:
+        raise Refused(f"{where}: {refused.message}") from None
+    return upstream
 
 
 _DESCRIPTIVE = ("id", "name", "desc", "labels", "create_time", "update_time")
