@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ class Store:
             ) from None
         except OSError as error:
             raise StoreError(
-                f"{path.parent} cannot be written ({error.strerror}): make it yours, or choose another --data-dir"
+                f"{path.parent} cannot be written ({error.strerror}): make it yours, or choose another "
+                "--data-dir"
             ) from error
         self._proven = 0
         try:
@@ -48,7 +49,8 @@ class Store:
             raise
 
     def close(self) -> None:
-        self._write_proven()
+        with suppress(sqlite3.Error):  # a full disk must not keep us from ending
+            self._write_proven()
         self._db.close()
         self._lock.release()
 
