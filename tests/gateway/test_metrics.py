@@ -247,4 +247,5 @@ def test_envoys_clusters_are_asked_for_only_where_there_are_checks() -> None:
         with TestClient(metrics_app(admin_get, partial(_same, of))) as client:
             assert client.get("/apisix/prometheus/metrics").status_code == 200
             assert client.get("/metrics").status_code == 404
+            assert client.post("/apisix/prometheus/metrics").status_code == 404
     assert asked == [STATS, CLUSTERS, STATS]

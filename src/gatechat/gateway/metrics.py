@@ -25,6 +25,7 @@ from gatechat.gateway.model import JSON, Resource, State
 URI = "/apisix/prometheus/metrics"
 STATS = "/stats/prometheus?filter=^(gatechat|http.gatechat)\\."
 CLUSTERS = "/clusters?format=json"
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
@@ -47,11 +48,13 @@ def metrics_app(admin_get: Callable[[str], Awaitable[str]], state: Callable[[], 
     """``admin_get`` reads a path of Envoy's admin interface, ``state`` is what the gateway serves now."""
 
     async def metrics(request: Request) -> Response:
+        if request.method != "GET":
+            return Response(status_code=404)
         now = state()
         clusters = await admin_get(CLUSTERS) if any(_checked(now)) else None
         return PlainTextResponse(render(await admin_get(STATS), clusters, now), media_type=_CONTENT_TYPE)
 
-    return Starlette(routes=[Route(URI, metrics, methods=["GET"])])
+    return Starlette(routes=[Route(URI, metrics, methods=_METHODS)])
 
 
 @dataclass

@@ -43,6 +43,14 @@ def compile_regex(pattern: str, *, ignore_case: bool = False) -> JSON:
     return {"n": parsed.state.groups - 1, "names": names, "x": node}
 
 
+def check_replacement(text: str) -> None:
+    """Refuses what ngx.re.sub refuses in a replacement: a dollar that is not ``$1``, ``${1}`` or ``$$``."""
+    if "$" in re.sub(r"\$(?:\$|\d+|\{\d+\})", "", text):
+        raise Refused(
+            f'invalid capturing variable name found in "{text}": write $1, ${{1}}, or $$ for a dollar'
+        )
+
+
 _POSIX: dict[str, str] = {
     "alnum": "0-9A-Za-z",
     "alpha": "A-Za-z",

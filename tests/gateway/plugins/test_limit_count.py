@@ -294,7 +294,6 @@ def test_refuses_a_group_with_two_configurations() -> None:
     there = state(services={"1": {"plugins": {"limit-count": {**LIMIT, "group": "g"}}}})
     other = {"limit-count": {**LIMIT, "count": 3, "group": "g"}}
     with pytest.raises(Refused, match="group conf mismatched: services/1 has another one"):
-        check_groups(there, other, "routes", "1")
-    check_groups(there, other, "services", "1")
-    check_groups(there, {"limit-count": {**LIMIT, "key": "remote_addr", "group": "g"}}, "routes", "1")
-    check_groups(there, {"limit-count": {**other["limit-count"], "group": "h"}}, "routes", "1")
+        check_groups(there, other)
+    check_groups(there, {"limit-count": {**LIMIT, "key": "remote_addr", "group": "g"}})
+    check_groups(there, {"limit-count": {**other["limit-count"], "group": "h"}})

@@ -173,6 +173,8 @@ def test_a_new_body_is_not_sent_where_none_may_be(traffic: Traffic) -> None:
         ({"body_base64": True}, "invalid base64 content"),
         ({"body_base64": True, "body": "1"}, "invalid base64 content"),
         ({"headers": {"add": ["X-A"]}}, "headers"),
+        ({"headers": {"": "x"}}, "invalid field length in header"),
+        ({"filters": [{"regex": "a", "replace": "$name"}]}, "invalid capturing variable name found in"),
         ({"headers": {"X": [1]}}, "invalid type as header value"),
         ({"vars": [["status", "???", 1]]}, "failed to validate the 'vars' expression: "),
         ({"filters": []}, "filters"),

@@ -65,7 +65,7 @@ def check(kind: Kind, id: str | None, conf: JSON, state: State, *, references: b
         _check_references(kind, conf, state)
     if kind.plural != "consumers":
         _check_plugins(kind, conf)
-    check_groups(state, conf.get("plugins", {}), kind.plural, id or "")
+    check_groups(state, conf.get("plugins", {}))
     match kind.plural:
         case "credentials":
             _check_credential(id, conf, state)

@@ -114,11 +114,6 @@ class LimitCount(Plugin):
             "policy", "redis, redis-cluster and redis-sentinel: this gateway is one machine.", refused=True
         ),
         Difference("sync_interval", "It is for redis.", refused=True),
-        Difference(
-            "group",
-            "A group's only configuration may be changed at once; APISIX remembers the old one.",
-            False,
-        ),
         Difference("(counters)", "They outlive a restart of the gateway, but not one of the machine.", False),
     )
     docs = """\
@@ -155,7 +150,8 @@ Several limits at once:
 Good to know:
 
 - The default `rejected_code` is 503, as in APISIX; 429 tells clients what happened.
-- A changed configuration begins to count anew, the same one put again does not.
+- A changed configuration begins to count anew, the same one put again does not. With `group`, change its name
+  along with the configuration.
 - A header as a key is the client's choice: who changes it is counted anew.
 - There is room for 131,072 counters; then the one that would end first makes room.
 """
@@ -187,21 +183,18 @@ Good to know:
         return self.phases if conf.get("show_limit_quota_header", True) else ("access",)
 
 
-def check_groups(state: State, plugins: Mapping[str, JSON], kind: str, id: str) -> None:
-    """Refuse a limit-count whose group has another configuration elsewhere than in ``kind`` and ``id``."""
+def check_groups(state: State, plugins: Mapping[str, JSON]) -> None:
+    """Refuse a limit-count whose group is stored with another configuration, be it in the same resource."""
     conf = plugins.get(LimitCount.name)
     if not isinstance(conf, dict) or "group" not in conf:
         return
-    for other_kind, resources in state.kinds.items():
+    for kind, resources in state.kinds.items():
         for resource in resources.values():
             other = resource.value.get("plugins", {}).get(LimitCount.name)
-            if (other_kind, resource.id) == (kind, id) or not other or other.get("group") != conf["group"]:
-                continue
-            if _counting(other) != _counting(conf):
+            if other and other.get("group") == conf["group"] and _counting(other) != _counting(conf):
                 raise Refused(
                     f"failed to check the configuration of plugin {LimitCount.name} err: "
-                    "group conf mismatched: "
-                    f'{other_kind}/{resource.id} has another one for the group "{conf["group"]}"'
+                    f"group conf mismatched: {kind}/{resource.id} has another one; name a new group"
                 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from gatechat.gateway.model import JSON, Refused
 from gatechat.gateway.plugin import Difference, Plugin
-from gatechat.gateway.regex import compile_regex
+from gatechat.gateway.regex import check_replacement, compile_regex
 
 _SEGMENT = re.compile(r"(\\\$[0-9a-zA-Z_]+)|\$\{([0-9a-zA-Z_]+)\}|\$([0-9a-zA-Z_]+)|(\$|[^$\\]+)")
 HTTPS_URI = "https://$host$request_uri"
@@ -77,7 +77,7 @@ Answers with a redirect instead of asking the upstream. Give one of `uri`, `rege
 Good to know:
 
 - A path that `regex_uri` does not match goes to the upstream.
-- Behind a proxy that ends TLS, `http_to_https` believes its `X-Forwarded-Proto`.
+- Behind a trusted proxy that ends TLS, `http_to_https` believes its `X-Forwarded-Proto`.
 - Variables that are not there are empty.
 """
 
@@ -88,6 +88,7 @@ Good to know:
             pattern, replacement = conf["regex_uri"]
             try:
                 compile_regex(pattern)
+                check_replacement(replacement)
             except Refused as refused:
                 raise Refused(
                     f"invalid regex_uri ({pattern}, {replacement}), err:{refused.message}"

@@ -11,7 +11,7 @@ from typing import Any
 from gatechat.gateway.model import JSON, Refused
 from gatechat.gateway.plugin import Difference, Plugin, variables
 from gatechat.gateway.plugins.vars import compile_vars
-from gatechat.gateway.regex import compile_regex
+from gatechat.gateway.regex import check_replacement, compile_regex
 
 _VALUES: dict[str, Any] = {
     "type": "object",
@@ -54,7 +54,7 @@ class ResponseRewrite(Plugin):
                                 "items": {"type": "string", "pattern": "^[^:]+$"},
                                 "description": "Names of headers to take out.",
                             },
-                        }
+                        },
                     },
                 ],
             },
@@ -162,6 +162,7 @@ Good to know:
         for one in conf.get("filters", ()):
             try:
                 _tree(one["regex"], one.get("options", "jo"))
+                check_replacement(one["replace"])
             except Refused as refused:
                 raise Refused(f'regex "{one["regex"]}" validation failed: {refused.message}') from None
 
