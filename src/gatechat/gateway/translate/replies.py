@@ -30,6 +30,9 @@ def local_replies() -> hcm.LocalReplyConfig:
 def _mapper(when: accesslog_pb2.AccessLogFilter, status: int) -> hcm.ResponseMapper:
     mapper = hcm.ResponseMapper(filter=when)
     mapper.status_code.value = status
+    if status in (502, 504):
+        header = mapper.headers_to_add.add().header
+        header.key, header.value = "x-apisix-upstream-status", str(status)
     mapper.body_format_override.text_format_source.inline_string = pages.page(status)
     mapper.body_format_override.content_type = pages.HTML
     return mapper

@@ -11,11 +11,6 @@ from google.protobuf.wrappers_pb2 import BoolValue
 from gatechat.gateway.translate import names
 from gatechat.gateway.translate.wire import dump, extension, field, type_url
 
-_UPSTREAM_STATUS = (
-    "%CEL(response.code >= 500 && (response.code_details == 'via_upstream'"
-    " || response.code_details.startsWith('upstream_')) ? response.code : '')%"
-)
-"""For errors that are the upstream's (it answered, or could not be reached), not the gateway's own."""
 _VIRTUAL_HOST = dump(route_components_pb2.VirtualHost(name=names.ROUTES, domains=["*"]))
 
 
@@ -37,8 +32,6 @@ def _common() -> bytes:
     """The private headers stay here."""
     table = route_pb2.RouteConfiguration(name=names.ROUTES)
     table.request_headers_to_remove.extend(names.PRIVATE)
-    status = table.response_headers_to_add.add()
-    status.header.key, status.header.value = "x-apisix-upstream-status", _UPSTREAM_STATUS
     return dump(table)
 
 
