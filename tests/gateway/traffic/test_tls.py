@@ -52,7 +52,7 @@ def self_signed(folder: Path, name: str) -> Pair:
 
 @dataclass(frozen=True)
 class Servers:
-    """``mutual`` asks for the certificate ``client``. ``asked`` collects the names that ``open`` was asked for."""
+    """``mutual`` asks for the certificate ``client``; ``asked`` are the names that ``open`` was asked for."""
 
     open: str
     mutual: str

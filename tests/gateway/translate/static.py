@@ -17,7 +17,7 @@ from gatechat.gateway.snapshot import CLUSTER, ENDPOINTS, EXTENSION, LISTENER, R
 
 
 def bootstrap(snapshot: Snapshot, admin: Path) -> bytes:
-    """The serialised Bootstrap: what the snapshot says over xDS is written into the listeners and clusters."""
+    """The serialised Bootstrap: what comes over xDS is written into the listeners and clusters."""
     out = bootstrap_pb2.Bootstrap()
     out.node.id = out.node.cluster = "gatechat"
     out.admin.address.pipe.path = str(admin)
@@ -34,7 +34,9 @@ def bootstrap(snapshot: Snapshot, admin: Path) -> bytes:
 def _cluster(data: bytes, endpoints: object) -> cluster_pb2.Cluster:
     cluster = cluster_pb2.Cluster.FromString(data)
     if cluster.type == cluster_pb2.Cluster.EDS:
-        load = endpoint_pb2.ClusterLoadAssignment.FromString(endpoints[cluster.eds_cluster_config.service_name])  # type: ignore[index]
+        load = endpoint_pb2.ClusterLoadAssignment.FromString(
+            endpoints[cluster.eds_cluster_config.service_name]
+        )  # type: ignore[index]
         cluster.ClearField("eds_cluster_config")
         cluster.type = cluster_pb2.Cluster.STATIC
         cluster.load_assignment.CopyFrom(load)

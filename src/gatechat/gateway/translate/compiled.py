@@ -21,7 +21,7 @@ Globals: TypeAlias = Sequence[Mapping[str, JSON]]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What routes are made from besides themselves. ``inline`` compiles the upstream that a route has in it."""
+    """What routes are made from besides themselves. ``inline`` compiles the upstream within a route."""
 
     state: State
     upstreams: Mapping[str, Upstream]
