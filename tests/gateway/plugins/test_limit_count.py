@@ -13,6 +13,7 @@ import pytest
 from gatechat.gateway.model import Refused, State
 from gatechat.gateway.plugins import check_plugins, lua_sources
 from gatechat.gateway.plugins.limit_count import check_groups
+from tests.conftest import GatewayUnderTest
 from tests.gateway.plugins.traffic import Traffic, program, serving, state
 
 LIMIT: dict[str, Any] = {"count": 2, "time_window": 600, "rejected_code": 429}
@@ -213,6 +214,26 @@ def test_metadata_names_the_headers(owned: Traffic) -> None:
     answer = owned.get("/own/b")
     assert (answer.headers["x-limit"], answer.headers["x-left"]) == ("2", "0")
     assert "x-ratelimit-reset" in answer.headers
+
+
+def test_metadata_takes_effect_when_it_is_written(gateway: GatewayUnderTest) -> None:
+    upstream = {"type": "roundrobin", "nodes": gateway.nodes()}
+    gateway.put("routes/l1", {"uri": "/l1", "upstream": upstream, "plugins": {"limit-count": LIMIT}})
+    assert "x-ratelimit-limit" in gateway.client.get("/l1").headers
+    gateway.put("plugin_metadata/limit-count", {"limit_header": "X-Quota"})
+    assert gateway.client.get("/l1").headers["x-quota"] == "2"
+
+
+def test_the_configuration_of_a_group_cannot_be_changed(gateway: GatewayUnderTest) -> None:
+    upstream = {"type": "roundrobin", "nodes": gateway.nodes()}
+
+    def put(**limit: Any) -> int:
+        route = {"uri": "/l2", "upstream": upstream, "plugins": {"limit-count": {**LIMIT, **limit}}}
+        return gateway.admin.put("/apisix/admin/routes/l2", json=route).status_code
+
+    assert put(group="g") == 201
+    assert put(group="g", count=3) == 400
+    assert put(group="h", count=3) == 200
 
 
 def test_exactly_as_many_pass_under_two_workers(tmp_path: Path) -> None:

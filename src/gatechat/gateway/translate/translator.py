@@ -25,7 +25,7 @@ _SHARED = ("services", "plugin_configs", "upstreams", "ssls", "global_rules")
 """Kinds that routes are made from, besides their own."""
 _SPARE = 1000
 """How many compiled inline upstreams may be kept that no route has any more, besides one for each route."""
-_FOR_LUA = ("consumers", "credentials", "consumer_groups")
+_FOR_LUA = ("consumers", "credentials", "consumer_groups", "plugin_metadata")
 
 
 @dataclass(slots=True)
