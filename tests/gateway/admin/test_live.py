@@ -54,3 +54,9 @@ def test_a_global_rule_with_prometheus_goes_with_a_route_with_conditions(gateway
     )
     assert gateway.client.get("/live?a=1").status_code == 200
     assert gateway.client.get("/live?a=2").status_code == 404
+
+
+def test_the_host_of_a_node_in_a_list_may_carry_the_port(gateway: GatewayUnderTest) -> None:
+    nodes = [{"host": gateway.upstream, "weight": 1}]
+    gateway.put("routes/1", {"uri": "/live", "upstream": {"nodes": nodes}})
+    assert gateway.client.get("/live").status_code == 200

@@ -62,8 +62,8 @@ def _nodes(nodes: JSON, scheme: str, where: str) -> Iterator[Node]:
             yield Node(host, port or default, weight, 0)
     else:
         for node in nodes:
-            host = node["host"].strip("[]")
-            yield Node(host, node.get("port") or default, node["weight"], node.get("priority", 0))
+            host, port = _split(node["host"], where)
+            yield Node(host, node.get("port") or port or default, node["weight"], node.get("priority", 0))
 
 
 def _split(address: str, where: str) -> tuple[str, int | None]:
