@@ -256,6 +256,10 @@ class Host:
         except OSError as error:
             return None, "connection refused" if isinstance(error, ConnectionRefusedError) else str(error)
 
+    def websocket_accept(self, key: str) -> str:
+        digest = hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode("latin-1")).digest()
+        return base64.b64encode(digest).decode()
+
     def check_schema(self, plugin: str, configuration: str, kind: int) -> Any:
         return self._outside.check_schema(plugin, configuration, int(kind))
 

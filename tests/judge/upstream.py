@@ -18,6 +18,7 @@ TLS_PORT = 1983
 PORTS: Mapping[int, int] = {port: port for port in (1980, 1981, 1982, TLS_PORT, 5044)}
 """The ports that the files name, and where we serve them."""
 CLOSE = 444  # nginx's own status: close the connection and say nothing
+SWITCHING = 101
 REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 500: "Internal Server Error"}
 
 
@@ -72,7 +73,11 @@ class _Handler(socketserver.StreamRequestHandler):
         answer = script.run('require("lib.server").go()', "upstream", request, self.server.outside)
         if answer.outcome == "done" and answer.words in (str(CLOSE), "-1"):
             return False
-        keep = version == "HTTP/1.1" and names.get("connection", "").lower() != "close"
+        keep = (
+            answer.status != SWITCHING
+            and version == "HTTP/1.1"
+            and names.get("connection", "").lower() != "close"
+        )
         self.wfile.write(_rendered(answer, method, keep).encode("latin-1"))
         return keep
 
@@ -97,6 +102,9 @@ def _body(stream: BinaryIO, names: dict[str, str]) -> str:
 def _rendered(answer: script.Answer, method: str, keep: bool) -> str:
     status = answer.response().status
     body = answer.body
+    if status == SWITCHING:
+        head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers)
+        return f"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n{head}\r\n{body}"
     error_page = answer.outcome != "done" or (status >= 400 and not body)
     if error_page:
         body = f"<html><head><title>{status} {REASONS.get(status, '')}</title></head></html>\r\n"

@@ -95,8 +95,10 @@ class Connection:
             if int(code) >= 200 or int(code) == 101:
                 break
         found = {name.lower(): value for name, value in headers}
-        if method == "HEAD" or int(code) in (101, 204, 304):
+        if method == "HEAD" or int(code) in (204, 304):
             body = ""
+        elif int(code) == 101:
+            body = self.read_all()
         elif "chunked" in found.get("transfer-encoding", "").lower():
             body = self._chunks()
         elif "content-length" in found:

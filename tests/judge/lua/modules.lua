@@ -82,6 +82,28 @@ function http:parse_uri(uri)
     return {scheme, address, tonumber(port) or 80, path ~= "" and path or "/"}
 end
 
+-- The upstream's websocket: the handshake and the frames it sends, all at once.
+local websocket = {}
+websocket.__index = websocket
+
+function websocket.new()
+    local headers = ngx.req.get_headers()
+    if (headers["upgrade"] or ""):lower() ~= "websocket" then
+        return nil, 'bad "upgrade" request header: ' .. tostring(headers["upgrade"])
+    end
+    ngx.status = 101
+    ngx.header["Upgrade"] = "websocket"
+    ngx.header["Sec-WebSocket-Accept"] = host.websocket_accept(headers["sec-websocket-key"] or "")
+    ngx.header["Sec-WebSocket-Protocol"] = headers["sec-websocket-protocol"]
+    return setmetatable({}, websocket)
+end
+
+function websocket:send_text(text)
+    ngx.print(string.char(0x81, #text), text)
+    return #text
+end
+
+modules["resty.websocket.server"] = websocket
 modules["resty.http"] = http
 modules["cjson"] = json.cjson
 modules["cjson.safe"] = json.safe
