@@ -24,8 +24,58 @@ class Location:
         return path.startswith(self.path)
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server of a block's ``--- http_config``: on ``port`` of 127.0.0.1, the locations answer."""
+
+    port: int
+    locations: tuple[Location, ...]
+
+
+CLIENT_BY_FORWARDED_FOR = "real_ip_header X-Forwarded-For"
+AS_WE_DO = (
+    "real_ip_header X-Real-IP",
+    CLIENT_BY_FORWARDED_FOR,  # play.py says the same in X-Real-IP
+    "set_real_ip_from 127.0.0.1",
+    "set_real_ip_from unix:",
+)
+"""Directives that say what the gateway does anyway."""
+
 TOKEN = re.compile(r"\s+|#[^\n]*|([{};])|\"((?:\\.|[^\"\\])*)\"|'((?:\\.|[^'\\])*)'|([^\s{};\"']+)")
 LUA_SKIP = re.compile(r"--\[(=*)\[|--[^\n]*|\[(=*)\[|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[{}]", re.S)
+
+
+def read_servers(config: str) -> list[Server]:
+    """The servers of a ``--- http_config``. Raises NotPlain for all else that needs an nginx."""
+    found = []
+    position = 0
+    while True:
+        words, position, opened = _directive(config, position)
+        if not words:
+            return found
+        if words == ["server"] and opened:
+            server, position = _server(config, position)
+            found.append(server)
+        elif " ".join(words) not in AS_WE_DO:
+            raise NotPlain(f"nginx directive {' '.join(words)}")
+
+
+def _server(config: str, position: int) -> tuple[Server, int]:
+    ports: list[int] = []
+    locations: list[Location] = []
+    while True:
+        words, position, opened = _directive(config, position)
+        if not words:
+            if len(ports) != 1:
+                raise NotPlain("a server on several addresses")
+            return Server(ports[0], tuple(_longest_first(locations))), position
+        if words[0] == "listen" and len(words) == 2 and words[1].isdigit():
+            ports.append(int(words[1]))
+        elif words[0] == "location" and opened:
+            location, position = _location(config, position, words)
+            locations.append(location)
+        elif words[0] not in ("server_name", "server_tokens"):
+            raise NotPlain(f"nginx directive {words[0]}")
 
 
 def read_locations(config: str) -> list[Location]:
@@ -35,13 +85,20 @@ def read_locations(config: str) -> list[Location]:
     while True:
         words, position, opened = _directive(config, position)
         if not words:
-            return sorted(
-                found, key=lambda location: (location.modifier == "=", len(location.path)), reverse=True
-            )
+            return _longest_first(found)
         if words[0] != "location" or not opened:
             raise NotPlain(f"nginx directive {words[0]}")
-        lua, position = _content(config, position)
-        found.append(Location(words[1] if len(words) > 2 else "", words[-1], lua))
+        location, position = _location(config, position, words)
+        found.append(location)
+
+
+def _longest_first(locations: list[Location]) -> list[Location]:
+    return sorted(locations, key=lambda each: (each.modifier == "=", len(each.path)), reverse=True)
+
+
+def _location(config: str, position: int, words: list[str]) -> tuple[Location, int]:
+    lua, position = _content(config, position)
+    return Location(words[1] if len(words) > 2 else "", words[-1], lua), position
 
 
 def _content(config: str, position: int) -> tuple[str, int]:

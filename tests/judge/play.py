@@ -13,9 +13,10 @@ from pathlib import Path
 
 from . import expect, script
 from .blocks import Block, Value, read_file
-from .nginx_conf import Location, NotPlain, read_locations
+from .nginx_conf import CLIENT_BY_FORWARDED_FOR, Location, NotPlain, read_locations, read_servers
 from .settings import Keys, Unsupported, keys_of
 from .system import ADMIN, NGINX_PORT, AdminCall, System
+from .upstream import more as serving_more
 from .wire import Headers, Response, request_text
 
 
@@ -41,7 +42,6 @@ NEEDS_NGINX = {
     "extra_init_by_lua": "Lua inside APISIX",
     "extra_init_by_lua_start": "Lua inside APISIX",
     "extra_init_worker_by_lua": "Lua inside APISIX",
-    "http_config": "an nginx configuration of its own",
     "main_config": "an nginx configuration of its own",
     "upstream_server_config": "an nginx configuration of its own",
     "stream_enable": "stream proxying",
@@ -184,6 +184,13 @@ class Player:
 
     def _judge(self, block: Block, refusals: list[str]) -> list[expect.Mismatch]:
         locations = read_locations(block.text("config") or "")
+        servers = read_servers(block.text("http_config") or "")
+        with serving_more(self.checkout, servers):
+            return self._compare(block, locations, refusals)
+
+    def _compare(
+        self, block: Block, locations: Sequence[Location], refusals: list[str]
+    ) -> list[expect.Mismatch]:
         requests = list(_requests(block))
         if not requests:
             raise NotApplicable("sends no request")
@@ -292,6 +299,8 @@ def _requests(block: Block) -> Iterator[script.Request]:
         if isinstance(text, list):
             text = "".join(str(part.get("value", part) if isinstance(part, dict) else part) for part in text)
         more = _header_lines(_nth(block.sections.get("more_headers"), index))
+        if CLIENT_BY_FORWARDED_FOR in (block.text("http_config") or ""):
+            more += [("X-Real-IP", value) for name, value in more if name.lower() == "x-forwarded-for"]
         first, newline, body = str(text).partition("\n")
         yield _request(first.strip(), more, body if newline else "")
 

@@ -7,11 +7,12 @@ import socket
 import socketserver
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from . import script
+from .nginx_conf import Location, Server
 from .wire import Headers
 
 TLS_PORT = 1983
@@ -19,6 +20,8 @@ PORTS: Mapping[int, int] = {port: port for port in (1980, 1981, 1982, TLS_PORT, 
 """The ports that the files name, and where we serve them."""
 CLOSE = 444  # nginx's own status: close the connection and say nothing
 SWITCHING = 101
+APISIX_HANDLERS = (Location("", "/", 'require("lib.server").go()'),)
+NOTHING = Location("", "/", "ngx.exit(404)")
 REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 500: "Internal Server Error"}
 
 
@@ -31,11 +34,26 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, address: tuple[str, int], checkout: Path, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        checkout: Path,
+        tls: ssl.SSLContext | None,
+        locations: Sequence[Location] = APISIX_HANDLERS,
+    ) -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.tls = tls
+        self.locations = locations
+        self.connections: set[socket.socket] = set()
         self.outside = script.Outside(checkout, _no_requests, lambda *_: ("{}", "no gateway here"))
         super().__init__(address, _Handler)
+
+    def server_close(self) -> None:
+        """Closes what the gateway keeps open, too: the next server on this port is another."""
+        super().server_close()
+        for connection in tuple(self.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A connection that the gateway drops is no error of the upstream."""
@@ -52,6 +70,11 @@ class _Handler(socketserver.StreamRequestHandler):
         if self.server.tls is not None:
             self.request = self.server.tls.wrap_socket(self.request, server_side=True)
         super().setup()
+        self.server.connections.add(self.request)
+
+    def finish(self) -> None:
+        self.server.connections.discard(self.request)
+        super().finish()
 
     def handle(self) -> None:
         while self._one():
@@ -70,7 +93,8 @@ class _Handler(socketserver.StreamRequestHandler):
         port = self.server.server_address[1]
         scheme = "https" if self.server.tls else "http"
         request = script.Request(method, target, headers, body, port, scheme)
-        answer = script.run('require("lib.server").go()', "upstream", request, self.server.outside)
+        location = next((each for each in self.server.locations if each.answers(request.path)), NOTHING)
+        answer = script.run(location.lua, "upstream", request, self.server.outside)
         if answer.outcome == "done" and answer.words in (str(CLOSE), "-1"):
             return False
         keep = (
@@ -147,10 +171,26 @@ def serving(checkout: Path, ports: Mapping[int, int] = PORTS) -> Iterator[Mappin
                     f"{host}:{port} must be free for the upstream of the tests: {error.strerror}"
                 ) from error
             served[named] = server.server_address[1]
-            stack.callback(server.server_close)
-            stack.callback(server.shutdown)
-            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+            _start(server, stack)
         yield served
+
+
+@contextlib.contextmanager
+def more(checkout: Path, servers: Sequence[Server]) -> Iterator[None]:
+    """Serves the servers of a block until left. Raises PortTaken."""
+    with contextlib.ExitStack() as stack:
+        for each in servers:
+            try:
+                _start(_Server(("127.0.0.1", each.port), checkout, None, each.locations), stack)
+            except OSError as error:
+                raise PortTaken(f"127.0.0.1:{each.port} must be free: {error.strerror}") from error
+        yield
+
+
+def _start(server: _Server, stack: contextlib.ExitStack) -> None:
+    stack.callback(server.server_close)
+    stack.callback(server.shutdown)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 
 
 def _tls(checkout: Path) -> ssl.SSLContext:
