@@ -1,7 +1,55 @@
-"""Where routes and upstreams behave otherwise than in Apache APISIX. The docs print it."""
+"""Where routes and upstreams behave otherwise than in Apache APISIX, beside what admin/differs.py refuses."""
 
 from __future__ import annotations
 
 from gatechat.gateway.plugin import Difference
 
-DIFFERS: tuple[Difference, ...] = ()
+
+def _differs(field: str, text: str) -> Difference:
+    return Difference(field, text, refused=False)
+
+
+DIFFERS: tuple[Difference, ...] = (
+    _differs(
+        "uri",
+        "A parameter (`:name`) is one only at the beginning of a segment, and without the router "
+        "radixtree_uri_with_parameter too. The rest of a pattern with parameters means itself: a dot is a dot.",
+    ),
+    _differs(
+        "(path)", "Upstreams get the path normalised (RFC 3986, repeated slashes merged), not as it was sent."
+    ),
+    _differs("(X-Forwarded-Port)", "Always the port that the gateway listens on."),
+    _differs(
+        "enable_websocket",
+        "Without it, an upgrade to WebSocket is refused with 403; APISIX drops the header.",
+    ),
+    _differs(
+        "timeout.send", "Not kept apart: `read` seconds in which nothing moves either way end the request."
+    ),
+    _differs(
+        "upstream.retry_timeout",
+        "No try is waited for longer than `read` seconds after it; then the answer is 504, APISIX's is 502.",
+    ),
+    _differs(
+        "upstream.type",
+        "`ewma` takes the less busy of two random nodes, by requests under way instead of past latencies. "
+        "`chash` sends a key always to the same node, but not to the one that APISIX would choose.",
+    ),
+    _differs("upstream.keepalive_pool.size", "Idle connections are not counted: `idle_timeout` closes them."),
+    _differs(
+        "upstream.nodes", "All addresses of a domain name are nodes; APISIX takes one of them at a time."
+    ),
+    _differs(
+        "upstream.checks.active",
+        "One count for all failures: the smallest of `http_failures`, `tcp_failures` and `timeouts`. A status "
+        "that is in neither list counts as healthy. A node that fails its very first check is unhealthy at "
+        "once. `concurrency` has no effect.",
+    ),
+    _differs(
+        "upstream.checks.passive",
+        "Failed connections and timeouts are counted together, by `tcp_failures`. A node that was put aside "
+        "comes back with an active check that succeeds, not with answers (`passive.healthy`).",
+    ),
+    _differs("upstream.tls.verify", "Works for HTTP too; APISIX heeds it for Kafka only."),
+    _differs("(X-APISIX-Upstream-Status)", "Not sent with answers of failed upstreams."),
+)

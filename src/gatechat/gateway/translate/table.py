@@ -17,7 +17,8 @@ from gatechat.gateway.translate.matching import Candidate, OnMatch
 
 ANY_HOST = ""
 """The host level of routes without hosts, which comes last."""
-_NOT_FOUND_KEY = "404"
+_NOT_FOUND_KEY = "?"
+"""No id of a route."""
 _PATH_VARIABLE = "http_" + names.PATH.replace("-", "_")
 
 

@@ -100,7 +100,6 @@ class Upstream:
             if resolved:
                 cluster.respect_dns_ttl = True
                 cluster.dns_lookup_family = cluster_pb2.Cluster.V4_PREFERRED
-                cluster.wait_for_warm_on_init.value = False
         limits = cluster.circuit_breakers.thresholds.add()
         limits.CopyFrom(_no_limits())
         options = self._http_options()
