@@ -14,7 +14,7 @@ JSON: TypeAlias = Any
 class Refused(Exception):
     """The request cannot be done as asked; nothing was changed.
 
-    ``status`` is the HTTP status for the caller, ``message`` says what was wrong, where, and what would be right.
+    ``status`` is the HTTP status for the caller; ``message`` says what was wrong, where, and what is right.
     """
 
     def __init__(self, message: str, status: int = 400) -> None:
@@ -44,7 +44,7 @@ _NOTHING: Mapping[str, Resource] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Every resource at one revision. Immutable: a write makes a new State that shares what did not change."""
+    """Every resource at one revision. Immutable: a write makes a new State, sharing what did not change."""
 
     revision: int = 0
     kinds: Mapping[str, Mapping[str, Resource]] = field(default_factory=dict)

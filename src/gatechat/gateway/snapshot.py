@@ -18,6 +18,6 @@ ORDER = (SECRET, CLUSTER, ENDPOINTS, LISTENER, EXTENSION, ROUTES)
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """``resources[type_url][name]`` is the serialised message of that type. Equal bytes mean nothing to send."""
+    """``resources[type_url][name]`` is a serialised message of that type. Equal bytes: nothing to send."""
 
     resources: Mapping[str, Mapping[str, bytes]]
