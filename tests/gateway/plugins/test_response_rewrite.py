@@ -7,6 +7,7 @@ import pytest
 
 from gatechat.gateway.model import Refused
 from gatechat.gateway.plugins import check_plugins
+from tests.conftest import GatewayUnderTest
 from tests.gateway.plugins.traffic import Traffic, program
 
 # what it is, configuration, headers asked with, status, body (None: the upstream's), headers of the answer
@@ -158,9 +159,24 @@ def test_an_answer_of_another_plugin_is_rewritten_too(traffic: Traffic) -> None:
     assert (answer.status_code, answer.text) == (200, "fine")
 
 
-def test_a_new_body_is_not_sent_where_none_may_be(traffic: Traffic) -> None:
-    answer = traffic.client.options("/1", headers={"x-reply-status": "204"})
-    assert answer.status_code == 200
+@pytest.mark.parametrize(("size", "status"), [(900_000, 200), (1_200_000, 500)])
+def test_a_response_of_more_than_a_mebibyte_cannot_be_held(
+    gateway: GatewayUnderTest, size: int, status: int
+) -> None:
+    upstream = {"type": "roundrobin", "nodes": gateway.nodes()}
+    plugins = {"response-rewrite": {"filters": [{"regex": "none", "replace": "x"}]}}
+    gateway.put("routes/rr", {"uri": "/rr", "plugins": plugins, "upstream": upstream})
+    assert gateway.client.post("/rr", content=b"a" * size).status_code == status
+
+
+def test_a_new_body_is_not_sent_to_a_head(gateway: GatewayUnderTest) -> None:
+    upstream = {"type": "roundrobin", "nodes": gateway.nodes()}
+    gateway.put(
+        "routes/rr", {"uri": "/rr", "plugins": {"response-rewrite": {"body": "new"}}, "upstream": upstream}
+    )
+    assert gateway.client.get("/rr").text == "new"
+    assert gateway.client.head("/rr").text == ""
+    assert gateway.client.get("/rr").text == "new"
 
 
 @pytest.mark.parametrize(

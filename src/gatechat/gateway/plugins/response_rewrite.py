@@ -115,8 +115,8 @@ class ResponseRewrite(Plugin):
         ),
         Difference("filters.options", "Other letters than i, j, m, o, s and x.", refused=True),
         Difference(
-            "filters",
-            "A response that does not fit into the proxy's buffer is answered with a 500.",
+            "filters, body",
+            "A response of more than 1 MiB cannot be held; the answer then is a 500.",
             refused=False,
         ),
     )
@@ -145,7 +145,8 @@ Replacing texts:
 
 Good to know:
 
-- `filters` and `body` hold the whole response in memory; they are not for streams and downloads.
+- `filters` and `body` hold the whole response of the upstream, which may have 1 MiB; they are not for streams
+  and downloads.
 - Answers of other plugins (a 401 of key-auth) are rewritten too.
 """
 
