@@ -17,6 +17,7 @@ from gatechat.cli.commands import app
 from gatechat.gateway.admin.differs import BALANCERS, UNSUPPORTED
 from gatechat.gateway.plugin import Difference, Plugin
 from gatechat.gateway.plugins import REGISTRY
+from gatechat.gateway.translate import DIFFERS
 
 DOCS = Path(__file__).parent
 MADE = "<!-- Made by `make docs` from {source}. Change it there. -->\n\n"
@@ -184,6 +185,8 @@ def differences_page() -> str:
         table(["Kind", "Field", "Refused because"], list(_resource_rows())),
         f"\nUpstreams balance by {', '.join(f'`{name}`' for name in BALANCERS)}; other types are refused.\n",
         "References to a secret manager (`$secret://`) are refused; `$env://NAME` works.\n",
+        "\n## Routes and upstreams\n\n",
+        table(["Field", "What is different"], [[f"`{one.field}`", one.text] for one in DIFFERS]),
         "\n## Plugins\n\nPlugins that are not on [this list](plugins/index.md) are refused as unknown.\n\n",
         table(["Plugin", "Field", "When asked for", "What is different"], list(_plugin_rows())),
     ]

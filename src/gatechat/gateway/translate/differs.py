@@ -13,11 +13,9 @@ DIFFERS: tuple[Difference, ...] = (
     _differs(
         "uri",
         "A parameter (`:name`) is one only at the beginning of a segment, and without the router "
-        "radixtree_uri_with_parameter too. The rest of a pattern with parameters means itself: a dot is a dot.",
+        "radixtree_uri_with_parameter too. The rest of such a pattern means itself: a dot is a dot.",
     ),
-    _differs(
-        "(path)", "Upstreams get the path normalised (RFC 3986, repeated slashes merged), not as it was sent."
-    ),
+    _differs("(path)", "Upstreams get it normalised (RFC 3986, single slashes), not as it was sent."),
     _differs("(X-Forwarded-Port)", "Always the port that the gateway listens on."),
     _differs(
         "enable_websocket",
@@ -28,7 +26,7 @@ DIFFERS: tuple[Difference, ...] = (
     ),
     _differs(
         "upstream.retry_timeout",
-        "No try is waited for longer than `read` seconds after it; then the answer is 504, APISIX's is 502.",
+        "No try is waited for longer than `read` seconds after it; the answer is 504, APISIX's is 502.",
     ),
     _differs(
         "upstream.type",
@@ -41,7 +39,7 @@ DIFFERS: tuple[Difference, ...] = (
     ),
     _differs(
         "upstream.checks.active",
-        "One count for all failures: the smallest of `http_failures`, `tcp_failures` and `timeouts`. A status "
+        "One count for all failures: the least of `http_failures`, `tcp_failures` and `timeouts`. A status "
         "that is in neither list counts as healthy. A node that fails its very first check is unhealthy at "
         "once. `concurrency` has no effect.",
     ),
