@@ -47,7 +47,7 @@ LUA_SKIP = re.compile(r"--\[(=*)\[|--[^\n]*|\[(=*)\[|\"(?:\\.|[^\"\\])*\"|'(?:\\
 
 def read_servers(config: str) -> list[Server]:
     """The servers of a ``--- http_config``. Raises NotPlain for all else that needs an nginx."""
-    found = []
+    found: list[Server] = []
     position = 0
     while True:
         words, position, opened = _directive(config, position)
@@ -80,7 +80,7 @@ def _server(config: str, position: int) -> tuple[Server, int]:
 
 def read_locations(config: str) -> list[Location]:
     """The locations, longest path first. Raises NotPlain for directives that need an nginx."""
-    found = []
+    found: list[Location] = []
     position = 0
     while True:
         words, position, opened = _directive(config, position)

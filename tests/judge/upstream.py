@@ -8,12 +8,12 @@ import socketserver
 import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 from . import script
 from .nginx_conf import Location, Server
-from .wire import Headers
+from .wire import Headers, Response
 
 TLS_PORT = 1983
 PORTS: Mapping[int, int] = {port: port for port in (1980, 1981, 1982, TLS_PORT, 5044)}
@@ -59,7 +59,7 @@ class _Server(socketserver.ThreadingTCPServer):
         """A connection that the gateway drops is no error of the upstream."""
 
 
-def _no_requests(*_: object) -> script.Response:
+def _no_requests(*_: object) -> Response:
     raise OSError("the upstream sends no requests")
 
 
@@ -106,13 +106,13 @@ class _Handler(socketserver.StreamRequestHandler):
         return keep
 
 
-def _headers(stream: BinaryIO) -> Iterator[tuple[str, str]]:
+def _headers(stream: BufferedIOBase) -> Iterator[tuple[str, str]]:
     while (line := stream.readline().decode("latin-1").rstrip("\r\n")) != "":
         name, _, value = line.partition(":")
         yield name, value.strip()
 
 
-def _body(stream: BinaryIO, names: dict[str, str]) -> str:
+def _body(stream: BufferedIOBase, names: dict[str, str]) -> str:
     if names.get("transfer-encoding", "").lower() != "chunked":
         return stream.read(int(names.get("content-length", "0"))).decode("latin-1")
     body = b""
