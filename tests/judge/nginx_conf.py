@@ -30,6 +30,7 @@ class Server:
 
     port: int
     locations: tuple[Location, ...]
+    gzip: bool = False
 
 
 CLIENT_BY_FORWARDED_FOR = "real_ip_header X-Forwarded-For"
@@ -40,6 +41,9 @@ AS_WE_DO = (
     "set_real_ip_from unix:",
 )
 """Directives that say what the gateway does anyway."""
+
+FILTERS = ("header_filter_by_lua_block", "body_filter_by_lua_block")
+UNPLAYED = "error('a server with Lua filters')"
 
 TOKEN = re.compile(r"\s+|#[^\n]*|([{};])|\"((?:\\.|[^\"\\])*)\"|'((?:\\.|[^'\\])*)'|([^\s{};\"']+)")
 LUA_SKIP = re.compile(r"--\[(=*)\[|--[^\n]*|\[(=*)\[|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[{}]", re.S)
@@ -63,18 +67,21 @@ def read_servers(config: str) -> list[Server]:
 def _server(config: str, position: int) -> tuple[Server, int]:
     ports: list[int] = []
     locations: list[Location] = []
+    gzip = False
     while True:
         words, position, opened = _directive(config, position)
         if not words:
             if len(ports) != 1:
                 raise NotPlain("a server on several addresses")
-            return Server(ports[0], tuple(_longest_first(locations))), position
+            return Server(ports[0], tuple(_longest_first(locations)), gzip), position
         if words[0] == "listen" and len(words) == 2 and words[1].isdigit():
             ports.append(int(words[1]))
         elif words[0] == "location" and opened:
             location, position = _location(config, position, words)
             locations.append(location)
-        elif words[0] not in ("server_name", "server_tokens"):
+        elif words == ["gzip", "on"]:
+            gzip = True
+        elif words[0] not in ("server_name", "server_tokens", "gzip_types", "gzip_min_length"):
             raise NotPlain(f"nginx directive {words[0]}")
 
 
@@ -110,6 +117,8 @@ def _content(config: str, position: int) -> tuple[str, int]:
         if words[0] == "content_by_lua_block" and opened:
             end = _lua_end(config, position)
             lua, position = config[position:end], end + 1
+        elif words[0] in FILTERS and opened:
+            lua, position = UNPLAYED, _lua_end(config, position) + 1
         else:
             raise NotPlain(f"nginx directive {words[0]}")
 

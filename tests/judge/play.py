@@ -56,7 +56,9 @@ NEEDS_NGINX = {
     "SKIP": "skipped by the file itself",
 }
 
-FOREIGN = re.compile(r"httpbin\.local|\w\.test\.local|test_ipv6|127\.0\.0\.1:(?:7085|8200|2379|1053|10054)\b")
+FOREIGN = re.compile(
+    r"brotli_hello|httpbin\.local|\w\.test\.local|test_ipv6|127\.0\.0\.1:(?:7085|8200|2379|1053|10054)\b"
+)
 """Servers that neither the gateway nor the upstream of the tests is."""
 ELSEWHERE = ", which APISIX's test bench has"
 

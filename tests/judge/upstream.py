@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import socket
 import socketserver
 import ssl
@@ -40,10 +41,13 @@ class _Server(socketserver.ThreadingTCPServer):
         checkout: Path,
         tls: ssl.SSLContext | None,
         locations: Sequence[Location] = APISIX_HANDLERS,
+        *,
+        compress: bool = False,
     ) -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.tls = tls
         self.locations = locations
+        self.compress = compress
         self.connections: set[socket.socket] = set()
         self.outside = script.Outside(checkout, _no_requests, lambda *_: ("{}", "no gateway here"))
         super().__init__(address, _Handler)
@@ -97,6 +101,10 @@ class _Handler(socketserver.StreamRequestHandler):
         answer = script.run(location.lua, "upstream", request, self.server.outside)
         if answer.outcome == "done" and answer.words in (str(CLOSE), "-1"):
             return False
+        if self.server.compress and "gzip" in names.get("accept-encoding", "") and answer.body:
+            answer.body = gzip.compress(answer.body.encode("latin-1"), mtime=0).decode("latin-1")
+            kept = [pair for pair in answer.headers if pair[0].lower() != "content-length"]
+            answer.headers = [*kept, ("Content-Encoding", "gzip")]
         keep = (
             answer.status != SWITCHING
             and version == "HTTP/1.1"
@@ -181,7 +189,10 @@ def more(checkout: Path, servers: Sequence[Server]) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for each in servers:
             try:
-                _start(_Server(("127.0.0.1", each.port), checkout, None, each.locations), stack)
+                _start(
+                    _Server(("127.0.0.1", each.port), checkout, None, each.locations, compress=each.gzip),
+                    stack,
+                )
             except OSError as error:
                 raise PortTaken(f"127.0.0.1:{each.port} must be free: {error.strerror}") from error
         yield
