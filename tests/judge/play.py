@@ -271,7 +271,9 @@ def _static_reason(block: Block) -> str | None:
     for section, need in NEEDS_NGINX.items():
         if section in block.sections:
             return f"needs {need} ({section})"
-    text = "".join(text for text in block.sections.values() if isinstance(text, str))
+    text = "".join(
+        text for section, text in block.sections.items() if isinstance(text, str) and section != "http_config"
+    )
     if foreign := FOREIGN.search(text):
         return f"needs {foreign[0]}{ELSEWHERE}"
     if '"test.com:' in text and not _known("test.com"):
