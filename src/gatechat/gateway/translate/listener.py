@@ -78,6 +78,7 @@ def _connection_manager(port: int, *, trusting: bool) -> hcm.HttpConnectionManag
     manager.upgrade_configs.add(upgrade_type="websocket", enabled=BoolValue(value=False))
     manager.http_protocol_options.ignore_http_11_upgrade.add(prefix="h2c", ignore_case=True)
     manager.http_protocol_options.accept_http_10 = True
+    manager.http_protocol_options.default_host_for_http_10 = "localhost"
     early = manager.early_header_mutation_extensions.add(
         name="envoy.http.early_header_mutation.header_mutation"
     )

@@ -41,6 +41,14 @@ class _Host:
         return self.exact_entries if exact else self.prefix_entries
 
 
+@dataclass(frozen=True, slots=True)
+class _Dispatcher:
+    """``found`` is what it chooses from; holding it keeps the ids of the candidates taken."""
+
+    entry: bytes
+    found: tuple[tuple[str, Candidate], ...]
+
+
 class Table:
     """Mutable: routes are added and removed, ``build`` makes the matcher. What did not change is not made
     again.
@@ -49,7 +57,11 @@ class Table:
     def __init__(self, port: int) -> None:
         self._port = port
         self._hosts: dict[str, _Host] = {}
-        self._dispatchers: dict[tuple[object, ...], tuple[bytes, tuple[Candidate, ...]]] = {}
+        self._wildcards: list[str] = []
+        """Hosts with a wildcard, the longest first."""
+        self._dispatchers: dict[tuple[object, ...], _Dispatcher] = {}
+        self._chosen: dict[str, tuple[Candidate, bytes]] = {}
+        """The entries by route id for what dispatchers choose."""
 
     def add(self, hosts: Sequence[str] | None, candidates: Sequence[Candidate]) -> None:
         for host in hosts or (ANY_HOST,):
@@ -75,32 +87,36 @@ class Table:
     def build(self, not_found: Program | None) -> bytes:
         """The matcher. ``not_found`` is what runs for a request that no route wants."""
         last = matching.act(routes.not_found(not_found))
+        self._wildcards = sorted((host for host in self._hosts if host[:1] == "*"), key=_longest)
         chosen: dict[str, Candidate] = {}
-        dispatchers: dict[tuple[object, ...], tuple[bytes, tuple[Candidate, ...]]] = {}
+        dispatchers: dict[tuple[object, ...], _Dispatcher] = {}
         for host, level in self._hosts.items():
             self._settle(level)
+            entries = {True: level.exact_entries, False: level.prefix_entries}
             for exact, path in level.dispatching:
-                candidates = tuple(self._flattened(host, exact, path))
-                key = (
-                    tuple(id(one) for _, one in candidates),
-                    tuple(where for where, _ in candidates),
-                    not_found,
-                )
-                kept = self._dispatchers.get(key) or (
-                    _dispatcher(candidates, not_found),
-                    tuple(c for _, c in candidates),
-                )
-                dispatchers[key] = kept
-                on_match = matching.entry(path, matching.act(kept[0]))
-                if level.entries(exact).get(path) != on_match:
-                    level.entries(exact)[path] = on_match
+                found = tuple(self._flattened(host, exact, path))
+                key = (path, not_found and not_found.key, *((where, id(one)) for where, one in found))
+                made = self._dispatchers.get(key)
+                if made is None:
+                    stand_in = routes.dispatching(_dispatcher(found, not_found))
+                    made = _Dispatcher(matching.entry(path, matching.act(stand_in)), found)
+                dispatchers[key] = made
+                if entries[exact][path] is not made.entry:
+                    entries[exact][path] = made.entry
                     level.built = None
-                chosen.update((one.id, one) for one in kept[1])
+                chosen.update((one.id, one) for _, one in found)
         self._dispatchers = dispatchers
         tree = self._hosts_matcher(last)
         if not chosen:
             return tree
-        by_name = [matching.entry(id, one.leads_to) for id, one in sorted(chosen.items())]
+        kept = self._chosen
+        self._chosen = {
+            id: old
+            if (old := kept.get(id)) is not None and old[0] is one
+            else (one, matching.entry(id, one.leads_to))
+            for id, one in chosen.items()
+        }
+        by_name = [self._chosen[id][1] for id in sorted(chosen)]
         by_name.append(matching.entry(_NOT_FOUND_KEY, last))
         return matching.exact_map(names.CHOSEN_ROUTE, by_name, matching.look(tree))
 
@@ -153,7 +169,7 @@ class Table:
     def _suffixes(self, wildcards: dict[str, OnMatch], otherwise: OnMatch) -> bytes:
         """Wildcards such as ``*foo.com``, which also means ``barfoo.com``: the longest first."""
         cases = []
-        for host in sorted(wildcards, key=lambda host: (-len(host), host)):
+        for host in sorted(wildcards, key=_longest):
             pattern = ".*" + re.escape(host[1:]) + f"(:{self._port})?"
             cases.append((matching.header_is(":authority", regex=pattern), wildcards[host]))
         return matching.choice(cases, otherwise)
@@ -185,7 +201,7 @@ class Table:
                     if key.startswith(path):
                         yield f"={key}", level.exact[key]
                 deeper = [key for key in level.prefix if key.startswith(path) and key != path]
-                for key in sorted(deeper, key=lambda key: (-len(key), key)):
+                for key in sorted(deeper, key=_longest):
                     yield f"^{key}", level.prefix[key]
             for key in _longest_first(level.prefix, path):
                 yield "", level.prefix[key]
@@ -193,10 +209,9 @@ class Table:
     def _levels_after(self, host: str) -> Iterator[str]:
         if host == ANY_HOST:
             return
-        wider = [
-            other for other in self._hosts if other[:1] == "*" and other != host and host.endswith(other[1:])
-        ]
-        yield from sorted(wider, key=lambda other: (-len(other), other))
+        for other in self._wildcards:
+            if other != host and host.endswith(other[1:]):
+                yield other
         if ANY_HOST in self._hosts:
             yield ANY_HOST
 
@@ -235,11 +250,15 @@ def _is_label_wildcard(host: str) -> bool:
     return host == "*" or (host.startswith("*.") and len(host) > 2)
 
 
-def _dispatcher(candidates: Sequence[tuple[str, Candidate]], not_found: Program | None) -> bytes:
+def _longest(host: str) -> tuple[int, str]:
+    return -len(host), host
+
+
+def _dispatcher(candidates: Sequence[tuple[str, Candidate]], not_found: Program | None) -> Program:
     choices = [Choice(one.id, _condition(where, one), one.program, one.scope) for where, one in candidates]
     if not candidates or candidates[-1][0] or not candidates[-1][1].certain:
         choices.append(Choice(_NOT_FOUND_KEY, None, not_found))
-    return routes.dispatching(build_dispatcher(choices))
+    return build_dispatcher(choices)
 
 
 def _condition(where: str, candidate: Candidate) -> JSON:
