@@ -330,3 +330,21 @@ def test_the_nearest_upstream_is_used_and_an_id_before_an_inline_one(
     gateway.put("services/s", filled(of_service))
     gateway.put("routes/a", {"uri": "/a", "service_id": "s", **filled(own)})
     assert gateway.client.get("/a").json()["headers"]["host"] == wanted
+
+
+@pytest.mark.parametrize("host", ["guarded.org", "GUARDED.org", "guarded.org:81", "Guarded.Org:9999"])
+@pytest.mark.parametrize("vars", [[], [["arg_a", "==", "1"]]])
+def test_plugins_run_however_the_host_is_spelled(
+    gateway: GatewayUnderTest, host: str, vars: list[list[str]]
+) -> None:
+    plugins = {"key-auth": {}, "response-rewrite": {"headers": {"set": {"x-ran": "1"}}}, "prometheus": {}}
+    upstream = {"nodes": gateway.nodes()}
+    route = {"uri": "/g", "host": "guarded.org", "plugins": plugins, "upstream": upstream}
+    gateway.put("routes/g", {**route, **({"vars": vars} if vars else {})})
+    gateway.put("consumers/jack", {"username": "jack", "plugins": {"key-auth": {"key": "sesame"}}})
+    refused = gateway.client.get("/g?a=1", headers={"host": host})
+    assert (refused.status_code, refused.headers.get("x-ran")) == (401, "1")
+    answer = gateway.client.get("/g?a=1", headers={"host": host, "apikey": "sesame"})
+    assert answer.status_code == 200
+    assert answer.json()["headers"]["host"] == host
+    assert answer.json()["headers"]["x-consumer-username"] == "jack"
