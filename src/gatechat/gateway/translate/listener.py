@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from envoy.config.core.v3 import base_pb2, config_source_pb2
+from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.extensions.filters.http.lua.v3 import lua_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2
@@ -14,7 +14,7 @@ from gatechat.gateway.plugins.prometheus import access_logs, counting_filters
 from gatechat.gateway.translate import names
 from gatechat.gateway.translate.options import Options
 from gatechat.gateway.translate.replies import local_replies
-from gatechat.gateway.translate.values import duration
+from gatechat.gateway.translate.values import duration, over_ads
 from gatechat.gateway.translate.wire import dump, type_url
 
 _HOST_SCRIPT = """
@@ -62,7 +62,7 @@ def _connection_manager(port: int, *, trusting: bool) -> hcm.HttpConnectionManag
     """``trusting``: the client is a proxy on this machine, whose X-Real-IP says who the client is."""
     manager = hcm.HttpConnectionManager(
         stat_prefix="gatechat",
-        rds=hcm.Rds(route_config_name=names.ROUTES, config_source=_ads()),
+        rds=hcm.Rds(route_config_name=names.ROUTES, config_source=over_ads()),
         server_name="gatechat",
         use_remote_address=BoolValue(value=False),
         skip_xff_append=True,
@@ -127,7 +127,7 @@ def _host_filter() -> hcm.HttpFilter:
 def _plugins_filter() -> hcm.HttpFilter:
     """Its Lua comes over ECDS: a new consumer changes neither the listener nor the routes."""
     filter = hcm.HttpFilter(name=names.LUA_FILTER, disabled=True)
-    filter.config_discovery.config_source.CopyFrom(_ads())
+    filter.config_discovery.config_source.CopyFrom(over_ads())
     filter.config_discovery.type_urls.append(type_url(lua_pb2.Lua))
     return filter
 
@@ -137,9 +137,3 @@ def _router() -> hcm.HttpFilter:
     filter = hcm.HttpFilter(name="envoy.filters.http.router")
     filter.typed_config.Pack(router)
     return filter
-
-
-def _ads() -> config_source_pb2.ConfigSource:
-    return config_source_pb2.ConfigSource(
-        ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.V3
-    )

@@ -1,6 +1,6 @@
 """One route as the Envoy route that a match leads to.
 
-What all routes have in common is on the route table (listener.py): each carries only what is its own, because
+What all routes have in common is in listener.py and shell.py: each carries only what is its own, because
 Envoy's time to take in a table of 10,000 goes with its bytes.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2 as pb
 from envoy.extensions.filters.http.lua.v3 import lua_pb2
 from google.protobuf.wrappers_pb2 import BoolValue
@@ -27,7 +28,7 @@ def proxied(merged: Merged, upstream: Upstream, program: Program | None, *, idem
     route = _bare(merged.id)
     action = route.route
     timeout = merged.timeout or upstream.conf.get("timeout") or {}
-    action.cluster = upstream.cluster_name(_connect(merged, upstream))
+    action.cluster = upstream.cluster_name(connect_timeout(merged, upstream))
     action.timeout.SetInParent()
     _host(action, upstream)
     wait_and_retry(action, upstream, float(timeout.get("read", DEFAULT_TIMEOUT)), idempotent=idempotent)
@@ -38,10 +39,8 @@ def proxied(merged: Merged, upstream: Upstream, program: Program | None, *, idem
 
 
 def connect_timeout(merged: Merged, upstream: Upstream) -> float:
-    """Seconds. The route's own timeout comes before the upstream's (set_balancer_opts in
-    apisix/balancer.lua).
-    """
-    return _connect(merged, upstream)
+    """Seconds. A route's timeout comes before the upstream's: set_balancer_opts in apisix/balancer.lua."""
+    return float(merged.timeout["connect"]) if merged.timeout else upstream.connect_timeout
 
 
 def answered(merged: Merged, status: int, program: Program | None) -> bytes:
@@ -96,13 +95,9 @@ def _direct(
     route.direct_response.body.inline_string = body
     header = route.response_headers_to_add.add()
     header.header.key, header.header.value = "content-type", content_type
-    header.append_action = 2  # OVERWRITE_IF_EXISTS_OR_ADD
+    header.append_action = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
     _run(route, scope, program)
     return dump(route)
-
-
-def _connect(merged: Merged, upstream: Upstream) -> float:
-    return float(merged.timeout["connect"]) if merged.timeout else upstream.connect_timeout
 
 
 def _host(action: pb.RouteAction, upstream: Upstream) -> None:

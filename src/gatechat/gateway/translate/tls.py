@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from envoy.config.cluster.v3 import cluster_pb2
-from envoy.config.core.v3 import base_pb2, config_source_pb2
+from envoy.config.core.v3 import base_pb2
 from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2, tls_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as http
@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 from gatechat.gateway.model import JSON
 from gatechat.gateway.translate.nodes import Node
+from gatechat.gateway.translate.values import over_ads
 from gatechat.gateway.translate.wire import dump
 
 SECURE_SCHEMES = ("https", "grpcs")
@@ -72,8 +73,7 @@ def secure(
             context.auto_sni_san_validation = True
     if certificate is not None:
         reference = context.common_tls_context.tls_certificate_sds_secret_configs.add(name=certificate.name)
-        reference.sds_config.ads.SetInParent()
-        reference.sds_config.resource_api_version = config_source_pb2.V3
+        reference.sds_config.CopyFrom(over_ads())
     cluster.transport_socket.CopyFrom(_socket("tls", context))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
-from envoy.config.core.v3 import config_source_pb2, protocol_pb2
+from envoy.config.core.v3 import protocol_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as http
 from google.protobuf.wrappers_pb2 import UInt32Value
@@ -23,7 +23,7 @@ from gatechat.gateway.translate.balance import balance
 from gatechat.gateway.translate.checks import check_health
 from gatechat.gateway.translate.nodes import Node, endpoints, parse_nodes
 from gatechat.gateway.translate.tls import SECURE_SCHEMES, ClientCertificate, secure
-from gatechat.gateway.translate.values import duration, key_of
+from gatechat.gateway.translate.values import duration, key_of, over_ads
 from gatechat.gateway.translate.wire import dump
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -92,7 +92,7 @@ class Upstream:
         if self.over_eds:
             cluster.type = cluster_pb2.Cluster.EDS
             cluster.eds_cluster_config.service_name = self.name
-            cluster.eds_cluster_config.eds_config.CopyFrom(_ads())
+            cluster.eds_cluster_config.eds_config.CopyFrom(over_ads())
         else:
             resolved = any(node.is_domain for node in self.nodes)
             cluster.type = cluster_pb2.Cluster.STRICT_DNS if resolved else cluster_pb2.Cluster.STATIC
@@ -170,12 +170,6 @@ def _digest(conf: Mapping[str, JSON], certificate: ClientCertificate | None) -> 
     told = {name: value for name, value in conf.items() if name not in _DESCRIPTIVE}
     text = key_of(told) + (certificate.name if certificate else "")
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
-
-
-def _ads() -> config_source_pb2.ConfigSource:
-    return config_source_pb2.ConfigSource(
-        ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.V3
-    )
 
 
 def _no_limits() -> circuit_breaker_pb2.CircuitBreakers.Thresholds:

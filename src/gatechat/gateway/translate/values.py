@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from envoy.config.core.v3 import config_source_pb2
 from google.protobuf.duration_pb2 import Duration
 
 from gatechat.gateway.model import JSON
@@ -19,3 +20,9 @@ def duration(seconds: float) -> Duration:
 def key_of(value: JSON) -> str:
     """A text that equal values share, whatever the order of their fields."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def over_ads() -> config_source_pb2.ConfigSource:
+    return config_source_pb2.ConfigSource(
+        ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.V3
+    )
