@@ -21,7 +21,7 @@ from gatechat.gateway.translate import Options
 OPTIONS = Options(
     proxy_address="127.0.0.1",
     proxy_port=9080,
-    shm_path="/tmp/counters",
+    shm_path="counters",
     environment={"SECRET_NAME": "from outside"},
 )
 MESSAGES = {
