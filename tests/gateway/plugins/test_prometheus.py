@@ -53,6 +53,13 @@ def test_counts_a_route_with_the_plugin_and_no_other(gateway: GatewayUnderTest) 
         assert 100 < size < 2000
 
 
+def test_what_envoy_counts_of_client_addresses_is_no_series(gateway: GatewayUnderTest) -> None:
+    route = {"uri": "/p0", "remote_addrs": ["127.0.0.0/8"], "plugins": {"prometheus": {}}}
+    gateway.put("routes/p0", {**route, "upstream": upstream(gateway)})
+    assert gateway.client.get("/p0").status_code == 200
+    assert list(metrics(gateway, "http_status", route="p0").values()) == [1]
+
+
 def test_latencies_are_those_of_request_upstream_and_gateway(gateway: GatewayUnderTest) -> None:
     gateway.put("routes/p3", {"uri": "/p3", "plugins": {"prometheus": {}}, "upstream": upstream(gateway)})
     gateway.client.get("/p3")

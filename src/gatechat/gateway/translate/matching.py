@@ -141,7 +141,7 @@ def _method_in(methods: tuple[str, ...]) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _address_in(networks: tuple[str, ...]) -> bytes:
-    matcher = ip_pb2.Ip(stat_prefix="gatechat")
+    matcher = ip_pb2.Ip(stat_prefix="remote_addr")
     for network in networks:
         address, _, length = network.partition("/")
         cidr = matcher.cidr_ranges.add(address_prefix=address)
