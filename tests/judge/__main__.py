@@ -99,6 +99,14 @@ def _report(results: dict[str, list[Outcome]], verbose: bool) -> None:
     every = [outcome for outcomes in results.values() for outcome in outcomes]
     print("\n" + " " * 55 + "".join(f"{name:>6}" for name in ("pass", "fail", "decl", "n/a")))
     print(_row("all", every))
+    reasons = Counter(
+        "builds on such a block" if each.why[0].startswith("builds on ") else each.why[0]
+        for each in every
+        if each.verdict is Verdict.NOT_APPLICABLE
+    )
+    print("\nnot applicable:")
+    for reason, count in reasons.most_common():
+        print(f"{count:6} {reason}")
 
 
 def _plain(results: dict[str, list[Outcome]]) -> dict[str, list[dict[str, object]]]:

@@ -76,6 +76,7 @@ class System:
         self.calls: list[AdminCall] = []
         """What was asked of the Admin API since the list was last cleared."""
         self.control_api_asked = False
+        self._counted = False
 
     def fresh(self) -> None:
         """Stops the gateway and forgets all that it stored."""
@@ -85,7 +86,10 @@ class System:
         self._folder = Path(tempfile.mkdtemp(prefix="judge-"))
 
     def forget(self) -> None:
-        """Has the gateway start anew, with what it stored and without its counters."""
+        """Has the gateway start anew, with what it stored and without its counters, if it has any."""
+        if not self._counted:
+            return
+        self._counted = False
         self.stop()
         assert self._folder is not None
         for file in self._folder.glob("counters*"):
@@ -164,6 +168,7 @@ class System:
     ) -> Response:
         """Sends ``text`` on a connection of its own."""
         self.control_api_asked |= to[1] == NGINX_PORT and path.startswith("/v1/")
+        self._counted |= to[1] == NGINX_PORT and not path.startswith(ADMIN)
         if to[1] == NGINX_PORT and _is_public_metrics(method, path, text):
             answer = Response(
                 201, "Created", [("Content-Type", "application/json")], text.partition("\r\n\r\n")[2], ""
