@@ -37,6 +37,8 @@ _LARGEST_HEADERS_KB = 96
 """Of all the headers of a request or response; nginx takes four buffers of 8 kB and APISIX's users send large
 cookies.
 """
+_MOST_HEADERS = 1000
+"""nginx does not count them; Envoy's own limit is 100."""
 _IDLE_STREAM = 60.0
 """Seconds without a byte in either direction: nginx's client_body_timeout and proxy_read_timeout."""
 _IDLE_CONNECTION = 60.0
@@ -75,9 +77,11 @@ def _connection_manager(port: int, *, trusting: bool) -> hcm.HttpConnectionManag
         local_reply_config=local_replies(),
     )
     manager.common_http_protocol_options.idle_timeout.CopyFrom(duration(_IDLE_CONNECTION))
+    manager.common_http_protocol_options.max_headers_count.value = _MOST_HEADERS
     manager.upgrade_configs.add(upgrade_type="websocket", enabled=BoolValue(value=False))
     manager.http_protocol_options.ignore_http_11_upgrade.add(prefix="h2c", ignore_case=True)
     manager.http_protocol_options.accept_http_10 = True
+    manager.http_protocol_options.allow_custom_methods = True
     manager.http_protocol_options.default_host_for_http_10 = "localhost"
     early = manager.early_header_mutation_extensions.add(
         name="envoy.http.early_header_mutation.header_mutation"
