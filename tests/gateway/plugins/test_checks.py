@@ -39,6 +39,7 @@ def test_the_schema_of_every_side_has_meta() -> None:
             "route",
         ),
         ({"ip-restriction": {"whitelist": 1, "_meta": {"disable": True}}}, "route"),
+        ({"cors": {"allow_origins": "$env://ORIGINS"}}, "route"),
     ],
 )
 def test_right_configurations_pass(plugins: dict[str, JSON], side: Any) -> None:
@@ -50,7 +51,17 @@ def test_right_configurations_pass(plugins: dict[str, JSON], side: Any) -> None:
     [
         ({"no-such": {}}, "route", r"^unknown plugin \[no-such\]$"),
         ({"key-auth": "x"}, "route", r'^invalid plugin conf "x" for plugin \[key-auth\]$'),
-        ({"key-auth": {"header": 1}}, "route", 'plugin key-auth err: property "header" validation failed: '),
+        (
+            {"key-auth": {"header": 1}},
+            "route",
+            '^failed to check the configuration of plugin key-auth err: property "header" validation failed: '
+            "wrong type: expected string, got number$",
+        ),
+        (
+            {"limit-count": {"time_window": 60}},
+            "route",
+            'err: value should match only one schema, but matches none: property "count" is required or ',
+        ),
         ({"key-auth": {"realm": 'a"b'}}, "route", "plugin key-auth err: "),
         ({"key-auth": {}}, "consumer", "plugin key-auth err: .*key"),
         ({"key-auth": {"_meta": {"nope": 1}}}, "route", "plugin key-auth err: .*nope"),

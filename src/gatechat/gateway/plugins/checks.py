@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
-import jsonschema_rs
-
+from gatechat.apisix.validation import Validator
 from gatechat.gateway.model import JSON, Refused, State
 from gatechat.gateway.plugin import Plugin
 from gatechat.gateway.plugins.registry import REGISTRY
@@ -45,8 +44,8 @@ def plugin_schema(plugin: Plugin, side: Side) -> dict[str, Any]:
 
 
 @cache
-def _validator(name: str, side: Side) -> jsonschema_rs.Validator:
-    return jsonschema_rs.validator_for(plugin_schema(REGISTRY[name], side))
+def _validator(name: str, side: Side) -> Validator:
+    return Validator(plugin_schema(REGISTRY[name], side))
 
 
 def check_plugins(plugins: Mapping[str, JSON], where: str, side: Side) -> None:
@@ -71,11 +70,11 @@ def _check_one(name: str, conf: JSON, side: Side) -> None:
     if isinstance(meta, dict) and "pre_function" in meta:
         raise Refused(f"plugin {name}: _meta.pre_function is Lua for OpenResty, which is not what runs here")
     failed = f"failed to check the configuration of plugin {name} err: "
-    error = next(_validator(name, side).iter_errors(conf), None)
+    error = _validator(name, side).error(conf)
     if error is not None:
         if isinstance(meta, dict) and meta.get("disable") is True:
             return
-        raise Refused(f"{failed}{_place(error)}{error.message}")
+        raise Refused(failed + error)
     if side == "route" or (side == "consumer" and plugin.consumer_schema is None):
         try:
             plugin.check(conf)
@@ -83,11 +82,6 @@ def _check_one(name: str, conf: JSON, side: Side) -> None:
             raise Refused(failed + refused.message) from None
     if meta and "filter" in meta:
         compile_vars(meta["filter"])
-
-
-def _place(error: jsonschema_rs.ValidationError) -> str:
-    path = ".".join(str(part) for part in error.instance_path)
-    return f'property "{path}" validation failed: ' if path else ""
 
 
 def check_duplicate_keys(
