@@ -188,10 +188,11 @@ def test_least_conn_avoids_the_node_that_is_busy(gateway: GatewayUnderTest) -> N
     with http_server(slow) as busy:
         nodes = {busy: 1, gateway.upstream: 1}
         gateway.put("routes/a", {"uri": "/a", "upstream": {"type": "least_conn", "nodes": nodes}})
-        clients = [threading.Thread(target=lambda: gateway.client.get("/a", timeout=30)) for _ in range(2)]
-        for client in clients:
-            client.start()
-        assert asked.wait(10)
+        clients: list[threading.Thread] = []
+        while not asked.wait(0.2):
+            assert len(clients) < 50, "the other node is asked each time"
+            clients.append(threading.Thread(target=lambda: gateway.client.get("/a", timeout=30)))
+            clients[-1].start()
         assert ports(gateway, "/a", 10) == {gateway.upstream: 10}
         release.set()
         for client in clients:

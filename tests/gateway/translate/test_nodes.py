@@ -31,7 +31,24 @@ def test_nodes_are_read_as_apisix_reads_them(nodes: Any, scheme: str, parsed: li
     assert list(parse_nodes(nodes, scheme, "upstream u")) == parsed
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:http", "::1:80"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1:0",
+        "127.0.0.1:65536",
+        "127.0.0.1:http",
+        "::1:80",
+        "::1",
+        ":80",
+        "",
+        "http://a.test",
+        "http://a.test:80",
+        "a.test:80/path",
+        "a.test/path",
+        "a test:80",
+        "[::1",
+    ],
+)
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(Refused, match="upstream u: node"):
         parse_nodes({address: 1}, "http", "upstream u")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 from gatechat.gateway.model import JSON, Refused
 
 MAX_WEIGHTS = 2**32 - 1
+_HOST = re.compile(r"[\w.-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 STANDARD_PORTS = {"http": 80, "https": 443, "grpc": 80, "grpcs": 443}
 
 
@@ -28,11 +30,7 @@ class Node:
 
     @property
     def is_domain(self) -> bool:
-        try:
-            ipaddress.ip_address(self.host)
-        except ValueError:
-            return True
-        return False
+        return not _is_address(self.host)
 
     def host_header(self, scheme: str) -> str:
         """The Host that ``pass_host: node`` sends. Source: parse_server_for_upstream_host in
@@ -70,12 +68,22 @@ def _split(address: str, where: str) -> tuple[str, int | None]:
     """``host``, ``host:port``, ``[v6]`` or ``[v6]:port``."""
     host, colon, port = address.rpartition(":")
     if address.endswith("]") or not colon:
-        return address.strip("[]"), None
-    if ":" in host and not host.startswith("["):
+        host, port = address, ""
+    elif _is_address(address):
         raise Refused(f"{where}: node {address!r}: put an IPv6 address in brackets, [::1]:80")
-    if not port.isdigit() or not 0 < int(port) < 65536:
+    elif not port.isdigit() or not 0 < int(port) < 65536:
         raise Refused(f"{where}: node {address!r}: invalid port {port}")
-    return host.strip("[]"), int(port)
+    if not _HOST.fullmatch(host):
+        raise Refused(f"{where}: node {address!r}: it must be host or host:port, nothing before or after")
+    return host.strip("[]"), int(port) if port else None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def endpoints(
