@@ -1,0 +1,1 @@
+"""The configuration as it is read through the Admin API, and the questions that can be asked of it. Never writes."""
