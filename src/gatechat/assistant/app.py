@@ -16,9 +16,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from gatechat.assistant.admin_client import AdminClient, Health
+from gatechat.assistant.admin_client import Health
+from gatechat.assistant.core import Core
 from gatechat.assistant.faces import manifest, openapi, pages
 from gatechat.assistant.faces.forwarder import Forwarder
+from gatechat.assistant.faces.mcp.http import PATH as MCP_PATH
+from gatechat.assistant.faces.mcp.http import McpEndpoint
+from gatechat.assistant.faces.mcp.server import create_server
+from gatechat.assistant.faces.mcp.state_key import state_key
 from gatechat.assistant.guard import Guard
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.settings import AssistantSettings, is_loopback
@@ -40,7 +45,8 @@ def create_app(settings: AssistantSettings) -> Starlette:
             "gateway. Set --token, unless what stands before the assistant asks who calls",
             settings.url,
         )
-    admin = AdminClient(settings.admin_url, settings.admin_key, settings.timeout)
+    core = Core(settings)
+    mcp = McpEndpoint(create_server(core, state_key(settings.data_dir)), settings)
 
     @cache
     def as_yaml() -> bytes:
@@ -65,7 +71,7 @@ def create_app(settings: AssistantSettings) -> Starlette:
         return HTMLResponse(pages.legal(settings), headers=pages.HEADERS)
 
     async def show_health(request: Request) -> Response:
-        health = await admin.health()
+        health = await core.admin.health()
         return JSONResponse(
             {
                 "status": "ok" if health is Health.ANSWERS else "degraded",
@@ -75,8 +81,10 @@ def create_app(settings: AssistantSettings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
-        await admin.close()
+        await core.start()
+        async with mcp.running():
+            yield
+        await core.close()
 
     app = Starlette(
         routes=[
@@ -87,7 +95,8 @@ def create_app(settings: AssistantSettings) -> Starlette:
             Route("/logo.png", show_logo),
             Route("/legal", show_legal),
             Route("/healthz", show_health),
-            Mount("/apisix/admin/", Forwarder(admin, settings)),
+            Route(MCP_PATH, mcp),
+            Mount("/apisix/admin/", Forwarder(core.admin, settings)),
         ],
         middleware=[Middleware(Guard, settings=settings)],
         exception_handlers={Problem: _problem, HTTPException: _http_problem, Exception: _unexpected},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -25,11 +26,14 @@ class Core:
         self.admin = AdminClient(settings.admin_url, settings.admin_key, settings.timeout)
         self.tools: Mapping[str, Tool] = {tool.name: tool for tool in tools}
         self._arguments = {name: Arguments(tool.input_schema) for name, tool in self.tools.items()}
+        self._writes: set[asyncio.Task[Outcome]] = set()
 
     async def start(self) -> None:
         """Finishes or takes back what an earlier process left half done."""
 
     async def close(self) -> None:
+        """Waits for the writes that are under way."""
+        await asyncio.gather(*self._writes)
         await self.admin.close()
 
     async def call(self, name: str, arguments: Mapping[str, Any], who: Principal) -> Outcome:
@@ -45,11 +49,19 @@ class Core:
         wrong = self._arguments[name].errors(arguments)
         if wrong:
             return Outcome.error("\n".join((f"{name} was not run; its arguments need mending:", *wrong)))
+        if tool.hints.read_only:
+            return await self._run(tool, arguments, who)
+        write = asyncio.create_task(self._run(tool, arguments, who))
+        self._writes.add(write)
+        write.add_done_callback(self._writes.discard)
+        return await asyncio.shield(write)  # a caller that goes away stops no write halfway
+
+    async def _run(self, tool: Tool, arguments: Mapping[str, Any], who: Principal) -> Outcome:
         try:
             return await tool.run(self, dict(arguments), who)
         except Problem as problem:
             return Outcome.error(problem.message)
         except Exception:
-            log.exception("%s failed", name)
+            log.exception("%s failed", tool.name)
             unsure = "" if tool.hints.read_only else " Look at what there is now before you try again."
-            return Outcome.error(f"{name} failed inside the assistant; its log has the cause.{unsure}")
+            return Outcome.error(f"{tool.name} failed inside the assistant; its log has the cause.{unsure}")

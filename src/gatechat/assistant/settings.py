@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from gatechat.apisix.kinds import LARGEST_BODY
@@ -35,6 +36,8 @@ class AssistantSettings:
     ``allowed_origins``: web origins besides ChatGPT's and this machine's own.
     ``allowed_hosts``: names in a Host header besides this machine's own and those of ``public_url`` and
     ``host``.
+    ``data_dir``: where what must last is kept (ledger, keys); None keeps it as long as the process lives.
+    ``metrics_url``: the gateway's Prometheus page; None: there is none that we know of.
     ``example_backend``: "host:port" of the API that the documents' examples put behind the gateway.
     """
 
@@ -52,6 +55,8 @@ class AssistantSettings:
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     example_backend: str = "127.0.0.1:5080"
+    data_dir: Path | None = None
+    metrics_url: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "public_url", _url("public_url", self.public_url or self._own_url()))

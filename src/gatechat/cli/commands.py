@@ -110,9 +110,41 @@ def serve(
         "admin_key": key,
         "gateway_url": gateway_url,
         "example_backend": example_backend,
+        "data_dir": data.prepare(data_dir),
     }
     assistant = running.AssistantOptions(Port("assistant", host, port, "--port"), settings)
     running.run(running.serve(assistant), log_level)
+
+
+@app.command()
+def mcp(
+    *,
+    config: options.Config = None,
+    data_dir: options.DataDir,
+    admin_url: options.AdminUrl = None,
+    admin_port: options.AdminPort = 9180,
+    admin_key: options.AdminKey = None,
+    gateway_url: options.GatewayUrl = "http://localhost:9080",
+    public_url: options.PublicUrl = None,
+    timeout: options.Timeout = 30.0,
+    log_level: options.LogLevel = "warning",
+) -> None:
+    """Be an MCP server on stdin and stdout.
+
+    For an assistant that starts its servers itself. It works with an Admin API that runs already.
+    """
+    from gatechat.cli import running
+
+    url, key = _admin_api(admin_url, admin_port, admin_key, data_dir)
+    settings = {
+        "admin_url": url,
+        "admin_key": key,
+        "gateway_url": gateway_url,
+        "public_url": public_url,
+        "timeout": timeout,
+        "data_dir": data.prepare(data_dir),
+    }
+    running.run(running.mcp(settings), log_level)
 
 
 @app.command()

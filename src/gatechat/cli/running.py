@@ -75,6 +75,18 @@ async def serve(options: AssistantOptions) -> None:
         await forever()
 
 
+async def mcp(settings: Mapping[str, Any]) -> None:
+    """Serves MCP over stdin and stdout until stdin ends."""
+    from gatechat.assistant.faces.mcp import stdio
+    from gatechat.assistant.settings import AssistantSettings, SettingsError
+
+    try:
+        checked = AssistantSettings(**settings)
+    except SettingsError as error:
+        raise CliError(str(error)) from error
+    await stdio.serve(checked)
+
+
 async def gateway(options: GatewayOptions) -> None:
     """Runs the embedded gateway until it is cancelled."""
     ports.check(*options.ports)
@@ -105,6 +117,8 @@ async def up(assistant: AssistantOptions, options: GatewayOptions, demo: Port) -
             "admin_key": data_dir.admin_key(options.data_dir),
             "gateway_url": running.proxy_url,
             "example_backend": demo_url.removeprefix("http://"),
+            "data_dir": options.data_dir,
+            "metrics_url": f"{running.metrics_url}/apisix/prometheus/metrics",
         }
         async with _assistant(AssistantOptions(assistant.listens_on, settings)) as url:
             at = Addresses(assistant=url, admin=running.admin_url, proxy=running.proxy_url, demo=demo_url)

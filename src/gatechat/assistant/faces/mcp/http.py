@@ -1,0 +1,51 @@
+"""Streamable HTTP at /mcp. Whoever gets here was let in by the guard: Host, Origin and token are checked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from mcp.server import Server
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.datastructures import MutableHeaders
+from starlette.types import Message, Receive, Scope, Send
+
+from gatechat.assistant.faces.mcp.who import FACE, LOCAL, SCOPE_KEY
+from gatechat.assistant.principal import Principal, Role
+from gatechat.assistant.settings import AssistantSettings
+
+PATH: Final = "/mcp"
+_MOST_SESSIONS: Final = 1_000
+
+
+class McpEndpoint:
+    """ASGI app. Requests of the 2026-07-28 revision keep nothing here; older clients have sessions, because
+    only in one can they be asked something during a call. A session belongs to the principal that opened it.
+    """
+
+    def __init__(self, server: Server[Any], settings: AssistantSettings) -> None:
+        self._principal = LOCAL if settings.token is None else Principal("token", Role.EDITOR, FACE)
+        self._sessions = StreamableHTTPSessionManager(
+            server, max_request_body_size=settings.max_body_bytes, max_sessions=_MOST_SESSIONS
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Entered once, in the lifespan of the app that this is mounted in."""
+        async with self._sessions.run():
+            yield
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        principal = self._principal
+        scope[SCOPE_KEY] = principal
+        scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=principal.name, scopes=[]))
+
+        async def send_for_browsers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(raw=message["headers"])["access-control-expose-headers"] = "mcp-session-id"
+            await send(message)
+
+        await self._sessions.handle_request(scope, receive, send_for_browsers)
