@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gatechat import __version__
 from gatechat.apisix.kinds import PREFIX
 from gatechat.gateway.admin.answers import answer
 
@@ -130,5 +131,6 @@ def _is_foreign(request: Request) -> bool:
 def _add_headers(message: MutableMapping[str, Any]) -> None:
     headers = MutableHeaders(scope=message)
     headers["Server"] = VERSION
+    headers["X-Gatechat-Version"] = __version__  # how the assistant knows which gateway it is
     for name, value in _CORS.items():
         headers.setdefault(name, value)

@@ -1,0 +1,49 @@
+"""The configuration as it is now, read again when it is too old."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+from gatechat.assistant.admin_client import AdminClient
+from gatechat.assistant.view.configuration import Configuration, Memory, load
+
+MAX_AGE: Final = 2.0
+"""Seconds for which a reading answers questions. What is about to be written to is read anew
+(``max_age=0``)."""
+
+
+class Live:
+    """One reader for all who ask: those who ask at the same time share one reading."""
+
+    def __init__(self, admin: AdminClient) -> None:
+        self._admin = admin
+        self._memory = Memory()
+        self._lock = asyncio.Lock()
+        self._last: Configuration | None = None
+        self._begun = float("-inf")
+        """When the last reading began, by the monotonic clock: what was written before is in it."""
+        self._writes = 0
+
+    async def configuration(self, max_age: float = MAX_AGE) -> Configuration:
+        """At most ``max_age`` seconds old. Raises Problem when the Admin API cannot be read."""
+        wanted = time.monotonic() - max_age
+        async with self._lock:
+            if self._last is None or self._begun < wanted:
+                begun, writes = time.monotonic(), self._writes
+                self._last = await self._load()
+                self._begun = begun if writes == self._writes else float("-inf")
+            return self._last
+
+    def invalidate(self) -> None:
+        """To be called after a write: what was read, or is being read, before it answers nobody who asks
+        later."""
+        self._writes += 1
+        self._begun = float("-inf")
+
+    async def _load(self) -> Configuration:
+        try:
+            return await load(self._admin, self._memory)
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
