@@ -1,0 +1,312 @@
+"""The ledger's SQLite file: what is committed here survives kill -9 and power cuts (WAL, synchronous=FULL).
+
+Several processes may have it open (`gatechat up` and a command in another terminal); SQLite lets one write
+at a time. Entries are only ever added: the database itself refuses to change or delete one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from gatechat.assistant.ledger.chain import BEGINNING, Entry, Note, breaks, canonical, hash_of, seal
+from gatechat.assistant.ledger.migrations import MIGRATIONS
+
+FILE: Final = "ledger.db"
+_BUSY_SECONDS: Final = 10.0
+_COLUMNS: Final = "seq, at, what, subject, state, by, role, face, body, seal, previous, hash"
+
+
+class LedgerError(Exception):
+    """The ledger cannot be opened or written; the text says what to do about it."""
+
+
+class Moved(Exception):
+    """The subject is not in the state that was expected: somebody was faster. ``state`` is what it is."""
+
+    def __init__(self, state: str | None) -> None:
+        super().__init__(f"it is {state or 'unknown'}")
+        self.state = state
+
+
+class Ledger:
+    """``path`` is made when it is missing, readable by its owner alone. Calls block for one fsync at most and
+    may come from any thread. Raises LedgerError when the file cannot be used.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._turn = threading.RLock()
+        self._db = _open(path)
+
+    def close(self) -> None:
+        with self._turn:
+            self._db.close()
+
+    def append(self, *notes: Note, expect: Collection[str | None] | None = None) -> list[Entry]:
+        """Writes all notes or none. Raises Moved unless the first one's subject is in one of the states."""
+        with self.writing() as db:
+            if expect is not None and (state := self.state(notes[0].subject)) not in expect:
+                raise Moved(state)
+            return [self._append(db, note) for note in notes]
+
+    def _append(self, db: sqlite3.Connection, note: Note) -> Entry:
+        row = db.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+        last, previous = row or (0, BEGINNING)
+        salt = secrets.token_hex(16)
+        entry = Entry(
+            seq=last + 1,
+            at=round(self._now(), 3),
+            what=note.what,
+            subject=note.subject,
+            state=note.state,
+            by=note.by,
+            role=note.role,
+            face=note.face,
+            body=note.body,
+            seal="" if note.document is None else seal(salt, note.document),
+            previous=previous,
+        )
+        hash = hash_of(entry)
+        values = (*(getattr(entry, name) for name in _COLUMNS.split(", ")[:8]), canonical(note.body))
+        db.execute(
+            f"INSERT INTO entries ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            (*values, entry.seal, previous, hash),
+        )
+        if note.document is not None:
+            db.execute("INSERT INTO sealed VALUES (?, ?, ?)", (entry.seq, salt, note.document))
+        db.executemany(
+            "INSERT OR IGNORE INTO touched VALUES (?, ?, ?)", ((*it, entry.seq) for it in note.touched)
+        )
+        return _entry((*values, entry.seal, previous, hash))
+
+    def state(self, subject: str) -> str | None:
+        """The state that the subject's last entry with one gave it; None when there is none."""
+        row = self._one(
+            "SELECT state FROM entries WHERE subject = ? AND state IS NOT NULL ORDER BY seq DESC LIMIT 1",
+            subject,
+        )
+        return None if row is None else str(row[0])
+
+    def subjects(self, *states: str) -> list[str]:
+        """Every subject that is in one of these states now, the oldest first."""
+        marks = ", ".join("?" * len(states))
+        rows = self._all(
+            f"SELECT subject FROM entries AS e WHERE state IN ({marks}) AND seq ="  # noqa: S608
+            " (SELECT max(seq) FROM entries WHERE subject = e.subject AND state IS NOT NULL) ORDER BY seq",
+            *states,
+        )
+        return [row[0] for row in rows]
+
+    def document(self, subject: str, *what: str) -> str | None:
+        """The whole document of the newest of the subject's entries of these kinds."""
+        marks = ", ".join("?" * len(what))
+        row = self._one(
+            "SELECT document FROM sealed JOIN entries USING (seq) WHERE subject = ? AND what IN ("  # noqa: S608
+            + marks
+            + ") ORDER BY seq DESC LIMIT 1",
+            subject,
+            *what,
+        )
+        return None if row is None else str(row[0])
+
+    def entries(
+        self,
+        subject: str | None = None,
+        what: Collection[str] = (),
+        before: int | None = None,
+        touching: tuple[str, str] | None = None,
+        limit: int = 100,
+    ) -> list[Entry]:
+        """The newest entries first. ``before``: only those with a smaller number."""
+        wheres, values = ["1"], list[Any]()
+        if subject is not None:
+            wheres.append("subject = ?")
+            values.append(subject)
+        if what:
+            wheres.append(f"what IN ({', '.join('?' * len(what))})")
+            values += what
+        if before is not None:
+            wheres.append("seq < ?")
+            values.append(before)
+        if touching is not None:
+            wheres.append("seq IN (SELECT seq FROM touched WHERE kind = ? AND id = ?)")
+            values += touching
+        text = f"SELECT {_COLUMNS} FROM entries WHERE {' AND '.join(wheres)} ORDER BY seq DESC LIMIT ?"  # noqa: S608
+        return [_entry(row) for row in self._all(text, *values, limit)]
+
+    def everything(self) -> Iterator[Entry]:
+        """Every entry, the oldest first."""
+        after = 0
+        while rows := self._all(
+            f"SELECT {_COLUMNS} FROM entries WHERE seq > ? ORDER BY seq LIMIT 500",  # noqa: S608
+            after,
+        ):
+            yield from map(_entry, rows)
+            after = rows[-1][0]
+
+    def head(self) -> tuple[int, str]:
+        """Number and hash of the last entry."""
+        return self._one("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1") or (0, BEGINNING)
+
+    def verify(self, head: str | None = None) -> list[str]:
+        """What is wrong with the ledger, in words: the chain, and every document against its seal.
+
+        ``head``: a hash of an entry that was noted elsewhere; it must still be in the chain.
+        """
+        problems = list(breaks(self.everything()))
+        for entry, kept, salt, document in self._all(
+            "SELECT entries.seq, seal, salt, document FROM entries LEFT JOIN sealed USING (seq)"
+            " WHERE seal != '' ORDER BY seq"
+        ):
+            if document is None:
+                problems.append(f"the document of entry {entry} is missing")
+            elif seal(salt, document) != kept:
+                problems.append(f"the document of entry {entry} was altered")
+        if head is not None and self._one("SELECT 1 FROM entries WHERE hash = ?", head) is None:
+            problems.append(
+                f"no entry has the hash {head}: the end of the ledger was cut off, or written anew"
+            )
+        return problems
+
+    def seen(self) -> dict[tuple[str, str], tuple[int | None, Any]]:
+        """The gateway as it was when we last looked: (kind, id) -> version and value."""
+        rows = self._all("SELECT kind, id, version, value FROM seen")
+        return {(kind, id): (version, json.loads(value)) for kind, id, version, value in rows}
+
+    def see(self, found: Mapping[tuple[str, str], tuple[int | None, Any] | None]) -> None:
+        """Remembers what was found of these resources; None: it is not there."""
+        with self.writing() as db:
+            for (kind, id), held in found.items():
+                if held is None:
+                    db.execute("DELETE FROM seen WHERE kind = ? AND id = ?", (kind, id))
+                else:
+                    db.execute(
+                        "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)",
+                        (kind, id, held[0], canonical(held[1])),
+                    )
+
+    def entered(self, plan: str) -> dict[str, str]:
+        """What a person typed for a plan's secrets, by their path."""
+        return dict(self._all("SELECT path, value FROM entered WHERE plan = ?", plan))
+
+    def enter(
+        self, plan: str, values: Mapping[str, str], *notes: Note, expect: Collection[str | None]
+    ) -> None:
+        """Keeps what a person typed, with the notes that say so. Raises Moved, see append."""
+        with self.writing() as db:
+            if (state := self.state(plan)) not in expect:
+                raise Moved(state)
+            rows = ((plan, path, value) for path, value in values.items())
+            db.executemany("INSERT OR REPLACE INTO entered VALUES (?, ?, ?)", rows)
+            for note in notes:
+                self._append(db, note)
+
+    def use_code(self, code: str, until: float) -> bool:
+        """Whether this one-time code, which lapses at ``until``, was not used before. Now it is."""
+        with self.writing() as db:
+            db.execute("DELETE FROM used_codes WHERE until < ?", (self._now(),))
+            return db.execute("INSERT OR IGNORE INTO used_codes VALUES (?, ?)", (code, until)).rowcount == 1
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction. If the block raises, nothing was written."""
+        with self._turn:
+            if self._db.in_transaction:
+                raise LedgerError("a write inside a write")
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise LedgerError(
+                        f"the ledger cannot be written ({error}): see to the disk of the data folder"
+                    ) from error
+                raise
+
+    def _one(self, text: str, *values: Any) -> Any:
+        with self._turn:
+            return self._db.execute(text, values).fetchone()
+
+    def _all(self, text: str, *values: Any) -> list[Any]:
+        with self._turn:
+            return self._db.execute(text, values).fetchall()
+
+
+def _entry(row: Iterable[Any]) -> Entry:
+    seq, at, what, subject, state, by, role, face, body, seal, previous, hash = row
+    return Entry(seq, at, what, subject, state, by, role, face, json.loads(body), seal, previous, hash)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # it holds secrets, and so will its WAL
+    except OSError as error:
+        raise LedgerError(
+            f"{path} cannot be written ({error.strerror}): make it yours, or choose another --data-dir"
+        ) from error
+    db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        _migrate(db, path)
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise LedgerError(
+            f"{path} cannot be used ({error}): restore it from a backup, or move it away"
+        ) from error
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Two processes may open a new file at once: each looks again when it is its turn to write."""
+    while True:
+        db.execute("BEGIN IMMEDIATE")
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        db.execute("COMMIT")
+        if version > len(MIGRATIONS):
+            raise LedgerError(
+                f"{path} was written by a newer gatechat (format {version}, this one knows "
+                f"{len(MIGRATIONS)}): upgrade gatechat, or start it with another --data-dir"
+            )
+        if version == len(MIGRATIONS):
+            return
+        _run(db, version)
+
+
+def _run(db: sqlite3.Connection, version: int) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if db.execute("PRAGMA user_version").fetchone() == (version,):
+            for statement in _statements(MIGRATIONS[version]):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {version + 1}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    """One by one: sqlite3's executescript would commit before it begins."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
