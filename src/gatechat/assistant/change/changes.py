@@ -1,0 +1,473 @@
+"""The one road to a write: plan, approve, apply, prove, record, undo. Every face goes through here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, TypeAlias, TypeVar
+
+from gatechat.assistant.change import approval as approvals
+from gatechat.assistant.change import drift, prove, recover, undo
+from gatechat.assistant.change.approval import NotApproved
+from gatechat.assistant.change.entering import fill_in
+from gatechat.assistant.change.execute import Conflict, Done, Execution, Executor, Stale
+from gatechat.assistant.change.model import Approval, Change, Edit, Plan, Probe, Problem, Proof, State, Target
+from gatechat.assistant.change.plan import PlanRequest
+from gatechat.assistant.change.probing import Prober
+from gatechat.assistant.change.resources import Resources, clean
+from gatechat.assistant.change.turns import Turns
+from gatechat.assistant.ledger import Entry, Held, Left, Moved, Records
+from gatechat.assistant.principal import Principal, Role
+from gatechat.assistant.problem import Problem as Failure
+from gatechat.assistant.view.configuration import Configuration
+from gatechat.assistant.view.live import Live
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Ended: Final = (State.APPLIED, State.FAILED, State.UNDONE, State.BROKEN)
+"""The states with a Change to show."""
+OURSELVES: Final = Principal("gatechat", Role.ADMIN, "cli")
+"""Who acts when a process that was killed is cleaned up after."""
+
+
+class Drafts(Protocol):
+    """Makes whole plans: checked, with impact, risk and the policy's decision."""
+
+    async def of_request(self, request: PlanRequest, who: Principal) -> Plan: ...
+
+    async def of_edits(
+        self,
+        edits: Sequence[Edit],
+        reason: str,
+        who: Principal,
+        *,
+        undoes: str | None = None,
+        problems: Sequence[Problem] = (),
+        secrets: Sequence[str] = (),
+        checked: bool = True,
+    ) -> Plan: ...
+
+    def digest(self, plan: Plan) -> str: ...
+
+    def diff(self, edit: Edit) -> str: ...
+
+
+class NotReady(Failure):
+    """A plan cannot be applied as things are. The message says why and what to do; ``plan`` is as it is
+    now.
+    """
+
+    def __init__(self, plan: Plan, message: str) -> None:
+        super().__init__(409, message)
+        self.plan = plan
+
+
+class Unknown(Failure):
+    """There is no plan or change with this id; the message says how to find the right one."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(404, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``elicitation``: whether the policy takes a yes from inside a client. ``page``: id -> the plan's
+    page's URL.
+    """
+
+    elicitation: bool
+    page: Callable[[str], str]
+    now: Callable[[], float] = time.time
+
+
+class Changes:
+    """Made once per process. ``prober`` is None where no URL leads through the gateway."""
+
+    def __init__(
+        self,
+        *,
+        records: Records,
+        drafts: Drafts,
+        live: Live,
+        resources: Resources,
+        turns: Turns,
+        settings: Settings,
+        prober: Prober | None = None,
+        executor: Executor | None = None,
+    ) -> None:
+        self.records = records
+        self._drafts = drafts
+        self._live = live
+        self._resources = resources
+        self._turns = turns
+        self._settings = settings
+        self._prober = prober
+        self._executor = executor or Executor(resources)
+        self._applying: dict[str, asyncio.Task[Change]] = {}
+
+    async def close(self) -> None:
+        """Waits for what is under way."""
+        if self._applying:
+            await asyncio.wait(self._applying.values())
+        if self._prober is not None:
+            await self._prober.close()
+        self._turns.close()
+        self.records.ledger.close()
+
+    def page(self, id: str) -> str:
+        """Where a person sees, approves or rejects the plan."""
+        return self._settings.page(id)
+
+    # -- plan ------------------------------------------------------------------------------------------------
+
+    async def plan(self, request: PlanRequest, who: Principal) -> Plan:
+        """Raises Problem when the Admin API cannot be asked."""
+        plan = await self._drafts.of_request(request, who)
+        await _aside(self.records.planned, plan, who)
+        return plan
+
+    async def state(self, id: str) -> Plan | Change:
+        """The plan as it is now, or how its apply ended. Raises Unknown."""
+        plan = await self._plan(id)
+        if plan.state in Ended:
+            change = await _aside(self.records.change, id)
+            if change is not None:
+                return change
+        return plan
+
+    async def _plan(self, id: str) -> Plan:
+        """With time taken into account: what lapsed is EXPIRED, and the ledger says so."""
+        plan = await _aside(self.records.plan, id)
+        if plan is None:
+            raise Unknown(f"there is no plan {id}; `history` lists the newest")
+        approval = await _aside(self.records.approval, id)
+        state = approvals.current(plan, approval, self._settings.now())
+        if state is not plan.state:
+            await self._move(plan, "expired", state, OURSELVES, why="nobody used it in time")
+        return replace(plan, state=state)
+
+    async def _move(self, plan: Plan, what: str, state: State, who: Principal, **body: object) -> None:
+        def move() -> None:
+            self.records.moved(plan.id, what, state, who, (plan.state,), **body)
+
+        await _aside(move)
+
+    # -- approve ---------------------------------------------------------------------------------------------
+
+    async def approve(self, id: str, who: Principal, channel: str) -> Approval:
+        """Raises NotApproved, Unknown."""
+        plan = await self._plan(id)
+        entered = await _aside(self.records.ledger.entered, id)
+        given = approvals.grant(
+            plan,
+            who,
+            channel,
+            now=self._settings.now(),
+            elicitation=self._settings.elicitation,
+            entered=entered,
+        )
+        try:
+            await _aside(self.records.approved, given, who)
+        except Moved as moved:
+            raise NotApproved(f"the plan is {moved.state} now") from None
+        return given
+
+    async def reject(self, id: str, who: Principal, why: str) -> None:
+        """By a person who approves, or by whoever made the plan. Raises NotApproved, Unknown."""
+        plan = await self._plan(id)
+        if who.name != plan.by and who.role < Role.APPROVER:
+            raise NotApproved(f"the plan is {plan.by}'s; an approver or {plan.by} may reject it")
+        if plan.state not in (State.WAITING, State.READY):
+            raise NotApproved(f"the plan is {plan.state.value}: there is nothing to reject")
+        try:
+            await self._move(plan, "rejection", State.REJECTED, who, why=why)
+        except Moved as moved:
+            raise NotApproved(f"the plan is {moved.state} now") from None
+
+    async def enter(self, id: str, values: Mapping[str, str], who: Principal) -> None:
+        """Secrets that a person typed on the plan's page, by their path. Raises NotApproved, Unknown."""
+        plan = await self._plan(id)
+        if not who.person or who.role < Role.APPROVER:
+            raise NotApproved("secrets are entered by a person, on the plan's page")
+        if unknown := sorted(set(values) - set(plan.secrets)):
+            raise NotApproved(f"the plan has no secret {', '.join(unknown)}")
+        try:
+            await _aside(self.records.entered, id, values, who)
+        except Moved as moved:
+            raise NotApproved(f"the plan is {moved.state} now") from None
+
+    # -- apply -----------------------------------------------------------------------------------------------
+
+    async def apply(self, id: str, who: Principal) -> Change:
+        """Applies a plan once: whoever asks again gets the first result. It goes on when the caller goes
+        away.
+
+        Raises NotReady when it cannot be applied now, NotApproved when not by ``who``, Unknown, and Problem
+        when the Admin API is away before anything was written.
+        """
+        task = self._applying.get(id)
+        if task is None:
+            task = asyncio.create_task(self._apply(id, who))
+            self._applying[id] = task
+            task.add_done_callback(lambda _: self._applying.pop(id, None))
+        return await asyncio.shield(task)
+
+    async def _apply(self, id: str, who: Principal) -> Change:
+        async with self._turns.turn():
+            await self._clean_up()
+            plan = await self._plan(id)
+            if plan.state in Ended:
+                change = await _aside(self.records.change, id)
+                if change is not None:
+                    return change
+            if plan.state is not State.READY:
+                raise NotReady(plan, self._why_not(plan))
+            approval = await _aside(self.records.approval, id)
+            approvals.check(plan, approval, self._drafts.digest(plan), who)
+            edits = fill_in(plan.edits, await _aside(self.records.ledger.entered, id))
+            if conflicts := await self._executor.conflicts(edits):
+                await self._stale(plan, conflicts, who)
+            try:
+                await _aside(self.records.begun, id, who, approval)
+            except Moved as moved:
+                raise NotReady(plan, f"the plan is {moved.state} now") from None
+            return await self._run(plan, edits, approval, who)
+
+    async def _run(
+        self, plan: Plan, edits: Sequence[Edit], approval: Approval | None, who: Principal
+    ) -> Change:
+        """From here on the ledger says that it is under way; it must say how it ended."""
+        started = self._settings.now()
+        try:
+            execution = await self._executor.apply(edits)
+        except Stale as stale:
+            execution = Execution([Done(edit) for edit in edits], "others changed what it is about")
+            log.info("plan %s: %s", plan.id, stale)
+        except Failure as failure:
+            execution = Execution([Done(edit) for edit in edits], failure.message)
+        proofs: list[Proof] = []
+        state = execution.state
+        if state is State.APPLIED:
+            proofs = await self._prove(plan, execution)
+            if failed := self._failed(plan.probes, proofs):
+                await self._executor.compensate(execution.steps)
+                execution.failure = f"a required probe failed ({failed.what}: {failed.detail})"
+                state = State.UNDONE if execution.state is State.FAILED else State.BROKEN
+        return await self._end(plan, execution, state, proofs, approval, started, who)
+
+    async def _prove(self, plan: Plan, execution: Execution) -> list[Proof]:
+        proofs = [await prove.read_back(execution.steps, self._resources)]
+        if self._prober is not None:
+            probes = plan.probes or prove.reaching(execution.steps)
+            proofs += await prove.probe_all(probes, self._prober)
+        elif plan.probes:
+            proofs += [
+                Proof(
+                    "probe",
+                    f"{probe.method} {probe.path}",
+                    False,
+                    "no URL leads through the gateway (--gateway-url)",
+                )
+                for probe in plan.probes
+            ]
+        return proofs
+
+    @staticmethod
+    def _failed(probes: Sequence[Probe], proofs: Sequence[Proof]) -> Proof | None:
+        """The first required probe that failed. The probes' proofs are the last ones, in the probes'
+        order.
+        """
+        if not probes:
+            return None
+        pairs = zip(probes, proofs[-len(probes) :], strict=True)
+        return next((proof for probe, proof in pairs if probe.required and not proof.passed), None)
+
+    async def _end(
+        self,
+        plan: Plan,
+        execution: Execution,
+        state: State,
+        proofs: Sequence[Proof],
+        approval: Approval | None,
+        started: float,
+        who: Principal,
+        what: str = "change",
+    ) -> Change:
+        change = Change(
+            id=plan.id,
+            plan=plan,
+            state=state,
+            started=started,
+            ended=self._settings.now(),
+            steps=tuple(done.step for done in execution.steps),
+            proofs=tuple(proofs),
+            approval=approval,
+            text=_words(state, execution, proofs),
+        )
+        left: Left = {done.edit.target: done.left for done in execution.steps if done.outcome == "done"}
+
+        def record() -> None:
+            self.records.ended(change, left, who, what)
+            self.records.ledger.see(_seen(left))
+
+        await _aside(record)
+        self._live.invalidate()
+        return replace(change, plan=replace(plan, state=state))
+
+    async def _stale(self, plan: Plan, conflicts: Sequence[Conflict], who: Principal) -> None:
+        words = "\n".join(self._conflict(it) for it in conflicts)
+        await self._move(plan, "stale", State.STALE, who, why=words)
+        why = "Nothing was written: since the plan was made, others changed what it is about. Plan anew."
+        raise NotReady(replace(plan, state=State.STALE), f"{why}\n{words}")
+
+    def _conflict(self, conflict: Conflict) -> str:
+        """What others made of it, as a diff from what the plan was made from."""
+        edit, found = conflict.edit, conflict.found
+        after = None if found is None else found.value
+        return self._drafts.diff(replace(edit, after=after))
+
+    def _why_not(self, plan: Plan) -> str:
+        match plan.state:
+            case State.WAITING:
+                why = "; ".join(plan.decision.reasons)
+                return (
+                    f"Plan {plan.id} waits for a person's approval ({why}). It is given on "
+                    f"{self.page(plan.id)} or "
+                    f"with `gatechat approve {plan.id}` in a terminal. Ask for its state after that, "
+                    "then apply it."
+                )
+            case State.REFUSED:
+                words = "; ".join(it.message for it in plan.problems) or "; ".join(plan.decision.reasons)
+                return f"Plan {plan.id} cannot be applied: {words}. Plan anew."
+            case State.APPLYING:
+                return f"Plan {plan.id} is being applied. Ask for its state."
+            case _:
+                return f"Plan {plan.id} is {plan.state.value}. Plan anew."
+
+    # -- undo ------------------------------------------------------------------------------------------------
+
+    async def undo(self, id: str, who: Principal, reason: str) -> Plan:
+        """The plan that takes a change back; it goes the same road as any. Raises Unknown, Problem."""
+        change = await self.state(id)
+        if not isinstance(change, Change):
+            raise Unknown(f"plan {id} is {change.state.value} and was not applied: there is nothing to undo")
+        left = await _aside(self.records.left, id)
+        back = await undo.reverse(change, left, self.records, self._resources)
+        plan = await self._drafts.of_edits(
+            back.edits,
+            reason or f"undo {id}: {change.plan.reason}",
+            who,
+            undoes=id,
+            problems=back.problems,
+            secrets=back.secrets,
+        )
+        await _aside(self.records.planned, plan, who)
+        return plan
+
+    # -- history, drift, recovery ----------------------------------------------------------------------------
+
+    async def history(
+        self, limit: int = 20, before: int | None = None, touching: Target | None = None
+    ) -> list[Entry]:
+        """How changes ended, the newest first, as the ledger's redacted entries."""
+        key = None if touching is None else (touching.kind, touching.id)
+
+        def read() -> list[Entry]:
+            return self.records.ledger.entries(
+                what=("change", "recovery"), before=before, touching=key, limit=limit
+            )
+
+        return await _aside(read)
+
+    async def drift(self, who: Principal) -> list[drift.Drift]:
+        """What others changed since we last looked; from now on we have. The first look finds nothing."""
+        async with self._turns.turn():
+            now = _as_seen(await self._live.configuration(max_age=0))
+            seen = await _aside(self.records.ledger.seen)
+            found = drift.compare(seen, now) if seen else []
+            fresh = {key: now.get(key) for key in {*seen, *now} if seen.get(key) != now.get(key)}
+            await _aside(self.records.ledger.see, fresh)
+            if found:
+                names = [f"{it.what} {it.target.kind}/{it.target.id}" for it in found]
+                await _aside(lambda: self.records.noted("drift", who, changes=names))
+        return found
+
+    async def recover(self) -> list[Change]:
+        """Ends what an earlier process left half done. Raises Problem when the Admin API is away: ask
+        again.
+        """
+        async with self._turns.turn():
+            return await self._clean_up()
+
+    async def _clean_up(self) -> list[Change]:
+        """For who has the turn: nobody else can be in the middle of an apply."""
+        ended = []
+        for id in await _aside(self.records.under_way):
+            plan = await _aside(self.records.plan, id)
+            if plan is None:
+                continue
+            before = await _aside(self.records.change, id)
+            entered = await _aside(self.records.ledger.entered, id)
+            whole = replace(plan, edits=fill_in(plan.edits, entered))
+            execution = await recover.recover(
+                whole, self._resources, self._executor, may_finish=plan.state is State.APPLYING
+            )
+            if before is not None and tuple(done.step for done in execution.steps) == before.steps:
+                continue  # it is still as broken as we said
+            proofs = (
+                [await prove.read_back(execution.steps, self._resources)] if not execution.failure else []
+            )
+            approval = await _aside(self.records.approval, id)
+            started = before.started if before else self._settings.now()
+            change = await self._end(
+                plan, execution, execution.state, proofs, approval, started, OURSELVES, "recovery"
+            )
+            log.warning("change %s was broken off: %s", id, change.text)
+            ended.append(change)
+        return ended
+
+
+def _words(state: State, execution: Execution, proofs: Sequence[Proof]) -> str:
+    done = sum(it.outcome == "done" for it in execution.steps)
+    match state:
+        case State.APPLIED:
+            same = sum(it.outcome == "unchanged" for it in execution.steps)
+            also = f" ({same} {'was' if same == 1 else 'were'} so already)" if same else ""
+            bad = [f"{it.what}: {it.detail}" for it in proofs if not it.passed]
+            doubt = f" But: {'; '.join(bad)}." if bad else ""
+            return f"Applied: {done} of {len(execution.steps)} resources written{also}.{doubt}"
+        case State.UNDONE:
+            return f"Applied, and taken back because {execution.failure}."
+        case State.FAILED:
+            return f"Nothing was changed: {execution.failure}. What was written before that was taken back."
+        case _:
+            left = [
+                f"{it.edit.target.kind}/{it.edit.target.id} ({it.detail})"
+                for it in execution.steps
+                if it.outcome == "not compensated"
+            ]
+            return f"It failed: {execution.failure}. Not taken back, and so still there: {', '.join(left)}."
+
+
+_Seen: TypeAlias = dict[tuple[str, str], tuple[int | None, object] | None]
+
+
+def _seen(left: Left) -> _Seen:
+    return {(target.kind, target.id): _pair(held) for target, held in left.items()}
+
+
+def _pair(held: Held | None) -> tuple[int | None, object] | None:
+    return None if held is None else (held.version, held.value)
+
+
+def _as_seen(configuration: Configuration) -> dict[tuple[str, str], tuple[int | None, dict[str, object]]]:
+    return {(kind, id): (item.modified_index, clean(item.value)) for kind, id, item in configuration}
+
+
+async def _aside(work: Callable[..., T], *arguments: object) -> T:
+    """Runs what waits for the disk in a thread."""
+    return await asyncio.to_thread(work, *arguments)

@@ -1,0 +1,45 @@
+"""What others changed since we last looked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from gatechat.assistant.change.model import Target
+from gatechat.assistant.change.resources import same_resource
+
+Seen: TypeAlias = Mapping[tuple[str, str], tuple[int | None, Any]]
+"""(kind, id) -> version and value."""
+
+NEVER: Final[Seen] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A resource that others created (``before`` None), changed or deleted (``after`` None)."""
+
+    target: Target
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+    @property
+    def what(self) -> str:
+        if self.before is None:
+            return "created"
+        return "deleted" if self.after is None else "changed"
+
+
+def compare(seen: Seen, now: Seen) -> list[Drift]:
+    """What is different. A resource that was only written again, with the same content, is not."""
+    return [drift for key in sorted({*seen, *now}) for drift in _one(key, seen.get(key), now.get(key))]
+
+
+def _one(
+    key: tuple[str, str], old: tuple[int | None, Any] | None, new: tuple[int | None, Any] | None
+) -> Iterable[Drift]:
+    if old is not None and new is not None and old[0] is not None and old[0] == new[0]:
+        return
+    before, after = old and old[1], new and new[1]
+    if not same_resource(before, after):
+        yield Drift(Target(*key), before, after)

@@ -1,0 +1,165 @@
+"""One resource at a time over the Admin API: read, written and deleted, with APISIX's quirks seen to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from gatechat.apisix.kinds import KINDS, PREFIX
+from gatechat.assistant.admin_client import AdminClient, Answer
+from gatechat.assistant.change.model import Target
+from gatechat.assistant.ledger import Held
+from gatechat.assistant.problem import Problem
+
+TIMES: Final = ("create_time", "update_time")
+_JSON: Final = {"content-type": "application/json"}
+IN_USE: Final = "is still using it now"
+"""What every APISIX says of a resource that others refer to, with status 400."""
+
+
+class Refused(Exception):
+    """The Admin API did not take a write; the text is its own words. ``in_use``: others refer to it."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(f"{status} {words}")
+        self.status = status
+        self.words = words
+        self.in_use = status == 400 and IN_USE in words
+
+
+class Resources:
+    """Values are without times and id. Raises Problem when there is no answer, or one that says that the
+    gateway cannot work now (5xx); Refused when it will not take what was sent.
+    """
+
+    def __init__(self, admin: AdminClient) -> None:
+        self._admin = admin
+
+    async def get(self, target: Target) -> Held | None:
+        """None: not there, or a kind that this gateway does not have."""
+        answer = await self._admin.send("GET", path(target), {})
+        if answer.status == 404:
+            return None
+        body = _checked(answer)
+        return Held(clean(body["value"]), body.get("modifiedIndex"))
+
+    async def create(self, kind: str, value: Mapping[str, Any]) -> Target:
+        """Has the gateway choose the id; returns where it is."""
+        answer = await self._admin.send("POST", f"{PREFIX}/{kind}".encode(), _JSON, _bytes(value))
+        key = str(_checked(answer)["key"])
+        return Target(kind, key.partition(f"/{kind}/")[2])
+
+    async def put(self, target: Target, value: Mapping[str, Any], there: Held | None) -> None:
+        """Makes the resource exactly ``value``. ``there`` is what it was read as.
+
+        Never by PATCH, which before APISIX 3.18 encrypts the secret fields of plugins that are encrypted
+        already; except for what the Admin API never shows (the private key of a certificate): only PATCH
+        keeps it.
+        """
+        hidden = KINDS[target.kind].hidden
+        if there is not None and hidden and not any(name in value for name in hidden):
+            patch = merge_patch(there.value, clean(value))
+            _checked(await self._admin.send("PATCH", path(target), _JSON, _bytes(patch)))
+        else:
+            _checked(await self._admin.send("PUT", path(target), _JSON, _bytes(clean(value))))
+
+    async def delete(self, target: Target) -> None:
+        """What is not there any more counts as deleted."""
+        answer = await self._admin.send("DELETE", path(target), {})
+        if answer.status != 404:
+            _checked(answer)
+
+
+def path(target: Target) -> bytes:
+    """Where the Admin API has a resource. A credential's id carries its consumer's: "jack/credentials/c1"."""
+    kind = "consumers" if target.kind == "credentials" else target.kind
+    return f"{PREFIX}/{kind}/{quote(target.id, safe='/')}".encode()
+
+
+def clean(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what the gateway sets itself."""
+    return {name: part for name, part in value.items() if name != "id" and name not in TIMES}
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same to APISIX: Lua cannot tell an empty list from an empty object."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(part, other[name]) for name, part in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if one in ({}, []) and other in ({}, []):
+        return True
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
+def same_resource(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Like same, for whole resources: ids and times do not count."""
+    if one is None or other is None:
+        return one is other
+    return same(clean(one), clean(other))
+
+
+_NEVER_FILLED_IN: Final = ("plugins", "labels", "nodes")
+"""Maps that hold what was written and nothing more."""
+
+
+def holds(wanted: Any, found: Any) -> bool:
+    """Whether ``found`` is ``wanted`` with nothing more than defaults that the gateway filled in."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        grown = any(len(found.get(name) or ()) > len(wanted.get(name) or ()) for name in _NEVER_FILLED_IN)
+        return not grown and all(name in found and holds(part, found[name]) for name, part in wanted.items())
+    if isinstance(wanted, list) and isinstance(found, list):
+        return len(wanted) == len(found) and all(map(holds, wanted, found))
+    return same(wanted, found)
+
+
+def as_written(target: Target, wanted: Mapping[str, Any] | None, found: Held | None) -> bool:
+    """Whether the gateway holds what was written. Fields that it never shows are not looked at."""
+    if wanted is None or found is None:
+        return wanted is None and found is None
+    hidden = KINDS[target.kind].hidden
+    shown = {name: part for name, part in clean(wanted).items() if name not in hidden}
+    return holds(shown, found.value)
+
+
+def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """RFC 7396: what turns one into the other; null takes away. Objects are replaced whole, by way of null
+    parts.
+    """
+    gone = {name: None for name in before if name not in after}
+    changed: dict[str, Any] = {}
+    for name, part in after.items():
+        old = before.get(name)
+        if isinstance(part, dict) and isinstance(old, dict) and part and old:
+            if deeper := merge_patch(old, part):
+                changed[name] = deeper
+        elif name not in before or old != part:
+            changed[name] = part
+    return gone | changed
+
+
+def _checked(answer: Answer) -> dict[str, Any]:
+    try:
+        body = json.loads(answer.body)
+    except ValueError:
+        body = None
+    if answer.status in (200, 201) and isinstance(body, dict):
+        return body
+    words = _words(body) or answer.body[:300].decode(errors="replace")
+    if answer.status >= 500:
+        raise Problem(502, f"the Admin API failed: {answer.status} {words}. Its log has the cause")
+    if answer.status in (401, 403):
+        words = f"{words}: the admin key is not the right one, or may only read"
+    raise Refused(answer.status, words)
+
+
+def _words(body: Any) -> str:
+    if not isinstance(body, dict):
+        return ""
+    return str(body.get("error_msg") or body.get("message") or body.get("description") or "")
+
+
+def _bytes(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
