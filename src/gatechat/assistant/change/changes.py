@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
 
 from gatechat.assistant.change import approval as approvals
 from gatechat.assistant.change import drift, prove, recover, undo
@@ -15,7 +15,9 @@ from gatechat.assistant.change.approval import NotApproved
 from gatechat.assistant.change.entering import fill_in
 from gatechat.assistant.change.execute import Conflict, Done, Execution, Executor, Stale
 from gatechat.assistant.change.model import Approval, Change, Edit, Plan, Probe, Problem, Proof, State, Target
-from gatechat.assistant.change.plan import PlanRequest
+
+if TYPE_CHECKING:
+    from gatechat.assistant.change.plan import PlanRequest
 from gatechat.assistant.change.probing import Prober
 from gatechat.assistant.change.resources import Resources, clean
 from gatechat.assistant.change.turns import Turns
