@@ -13,7 +13,7 @@ from gatechat.assistant.change import approval as approvals
 from gatechat.assistant.change import drift, prove, recover, undo
 from gatechat.assistant.change.approval import NotApproved
 from gatechat.assistant.change.entering import fill_in
-from gatechat.assistant.change.execute import Conflict, Done, Execution, Executor, Stale
+from gatechat.assistant.change.execute import FOR_GOOD, Conflict, Done, Execution, Executor, Stale
 from gatechat.assistant.change.model import Approval, Change, Edit, Plan, Probe, Problem, Proof, State, Target
 
 if TYPE_CHECKING:
@@ -410,16 +410,14 @@ class Changes:
         ended = []
         for id in await _aside(self.records.under_way):
             plan = await _aside(self.records.plan, id)
-            if plan is None:
-                continue
             before = await _aside(self.records.change, id)
+            if plan is None or (before is not None and _is_beyond_help(before)):
+                continue
             entered = await _aside(self.records.ledger.entered, id)
             whole = replace(plan, edits=fill_in(plan.edits, entered))
             execution = await recover.recover(
                 whole, self._resources, self._executor, may_finish=plan.state is State.APPLYING
             )
-            if before is not None and tuple(done.step for done in execution.steps) == before.steps:
-                continue  # it is still as broken as we said
             proofs = (
                 [await prove.read_back(execution.steps, self._resources)] if not execution.failure else []
             )
@@ -431,6 +429,12 @@ class Changes:
             log.warning("change %s was broken off: %s", id, change.text)
             ended.append(change)
         return ended
+
+
+def _is_beyond_help(change: Change) -> bool:
+    """Whether all that is left of a broken change is for people to mend."""
+    left = [step for step in change.steps if step.outcome == "not compensated"]
+    return change.state is State.BROKEN and all(step.detail in FOR_GOOD for step in left)
 
 
 def _words(state: State, execution: Execution, proofs: Sequence[Proof]) -> str:

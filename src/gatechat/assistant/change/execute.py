@@ -22,6 +22,11 @@ from gatechat.assistant.problem import Problem
 PATIENCE: Final = 5.0
 """Seconds that an Admin API may be away in the middle of a plan, and that its caches may take to agree."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
+OTHERS: Final = "others changed it in the meantime"
+NO_KEY: Final = "no Admin API shows the private key that was there before: enter it again"
+NO_ID: Final = "nobody knows which id the gateway gave it, or whether it did"
+FOR_GOOD: Final = (OTHERS, NO_KEY, NO_ID)
+"""Why a step cannot be taken back by trying again."""
 _AT_ONCE: Final = 8
 
 
@@ -171,7 +176,7 @@ class Executor:
         edit = done.edit
         if edit.target.id == "":
             done.outcome = "not compensated"
-            done.detail = "nobody knows which id the gateway gave it, or whether it did"
+            done.detail = NO_ID
             return
         async for last in _until(self._patience):
             try:
@@ -180,13 +185,12 @@ class Executor:
                     done.outcome = "not done" if done.outcome == "unknown" else "compensated"
                     return
                 if not as_written(edit.target, edit.after, there):
-                    done.outcome, done.detail = "not compensated", "others changed it in the meantime"
+                    done.outcome, done.detail = "not compensated", OTHERS
                     return
                 if edit.before is None:
                     await self._resources.delete(edit.target)
                 elif hides(edit):
-                    done.outcome = "not compensated"
-                    done.detail = "no Admin API shows the private key that was there before: enter it again"
+                    done.outcome, done.detail = "not compensated", NO_KEY
                     return
                 else:
                     await self._resources.put(edit.target, edit.before, there)

@@ -6,7 +6,7 @@ whoever wanted it may ask again, on a gateway that has not moved under their fee
 
 from __future__ import annotations
 
-from gatechat.assistant.change.execute import Done, Execution, Executor, in_order, unchanged
+from gatechat.assistant.change.execute import NO_ID, OTHERS, Done, Execution, Executor, in_order, unchanged
 from gatechat.assistant.change.model import Edit, Plan
 from gatechat.assistant.change.resources import Resources, as_written, same_resource
 
@@ -26,7 +26,7 @@ async def recover(plan: Plan, resources: Resources, executor: Executor, *, may_f
 async def _look(edit: Edit, resources: Resources) -> Done:
     """How far this step came."""
     if edit.target.id == "":
-        return Done(edit, "not compensated", "nobody knows which id the gateway gave it, or whether it did")
+        return Done(edit, "not compensated", NO_ID)
     found = await resources.get(edit.target)
     if same_resource(edit.before, edit.after):
         return Done(edit, "unchanged")
@@ -34,4 +34,4 @@ async def _look(edit: Edit, resources: Resources) -> Done:
         return Done(edit, "not done")
     if as_written(edit.target, edit.after, found):
         return Done(edit, "done", left=found)
-    return Done(edit, "not compensated", "others changed it in the meantime")
+    return Done(edit, "not compensated", OTHERS)
