@@ -1,0 +1,1 @@
+"""The tools that read: one file each, with its function, its ``INPUT`` and its ``OUTPUT``."""

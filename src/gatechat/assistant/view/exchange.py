@@ -1,0 +1,80 @@
+"""One HTTP exchange with the gateway's traffic port or its metrics page, bounded in time and size."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx2
+
+from gatechat.assistant.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Headers as they came, in order. ``body`` is its beginning where ``cut``; ``milliseconds`` up to its
+    end."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    cut: bool
+    milliseconds: float
+
+
+async def exchange(
+    url: str,
+    method: str,
+    target: str,
+    headers: Mapping[str, str],
+    body: bytes = b"",
+    *,
+    seconds: float,
+    most: int,
+) -> Reply:
+    """Sends ``target`` (path and query, ASCII) byte for byte to the host of ``url`` and nowhere else.
+
+    No redirect is followed, no cookie kept, no proxy of the environment used. Of the body at most ``most``
+    bytes are read. Raises Problem: 502 without an answer, 504 when it takes longer than ``seconds``.
+    """
+    own = {"host": urlsplit(url).netloc, "user-agent": "gatechat", "accept-encoding": "identity"}
+    request = httpx2.Request(
+        method,
+        httpx2.URL(url),
+        headers=own | {name.lower(): value for name, value in headers.items()},
+        content=body or None,
+        extensions={"target": target.encode("ascii"), "timeout": httpx2.Timeout(seconds).as_dict()},
+    )
+    http = httpx2.AsyncHTTPTransport(trust_env=False)
+    begun = time.perf_counter()
+    try:
+        async with asyncio.timeout(seconds):
+            answer = await http.handle_async_request(request)
+            content, cut = await _beginning(answer, most)
+    except (TimeoutError, httpx2.TimeoutException):
+        raise Problem(504, f"{url} did not answer within {seconds:g} s") from None
+    except (httpx2.RequestError, httpx2.InvalidURL) as error:
+        raise Problem(
+            502,
+            f"{url} does not answer ({error or type(error).__name__}). See that the gateway runs, and that "
+            "the assistant was given the right address",
+        ) from error
+    finally:
+        await http.aclose()
+    taken = (time.perf_counter() - begun) * 1000
+    return Reply(answer.status_code, tuple(answer.headers.multi_items()), content, cut, taken)
+
+
+async def _beginning(answer: httpx2.Response, most: int) -> tuple[bytes, bool]:
+    content = b""
+    try:
+        async for chunk in answer.aiter_raw():
+            content += chunk
+            if len(content) > most:
+                return content[:most], True
+    finally:
+        await answer.aclose()
+    return content, False

@@ -1,0 +1,61 @@
+"""Who refers to whom: what keeps a resource from being deleted, what nobody uses, what leads nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from weakref import WeakKeyDictionary
+
+from gatechat.apisix.kinds import KINDS
+from gatechat.assistant.view.configuration import JSON, Configuration
+
+
+class References:
+    """``used``: (kind, id) -> who refers to it; ``broken``: (kind, id) -> what it refers to and is not there.
+
+    Both name resources as "routes/1", sorted.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.used: dict[tuple[str, str], list[str]] = {}
+        self.broken: dict[tuple[str, str], list[str]] = {}
+        for to, kind in KINDS.items():
+            fields = {(user.kind, user.field) for user in kind.users}
+            fields |= {
+                (other.plural, reference.field)
+                for other in KINDS.values()
+                for reference in other.references
+                if reference.to == to
+            }
+            for of, path in sorted(fields):
+                for id, item in configuration.all(of).items():
+                    for found in _at(item.value, path.split(".")):
+                        self._note(configuration, (of, id), (to, str(found)))
+
+    def _note(self, configuration: Configuration, user: tuple[str, str], used: tuple[str, str]) -> None:
+        there = configuration.get(*used) is not None
+        names, key, name = (self.used, used, user) if there else (self.broken, user, used)
+        noted = names.setdefault(key, [])
+        if "/".join(name) not in noted:
+            noted.append("/".join(name))
+
+
+def _at(value: JSON, path: list[str]) -> Iterator[JSON]:
+    """Every value at a dotted path, where "*" is each item of a list."""
+    if not path:
+        yield value
+    elif path[0] == "*":
+        for part in value if isinstance(value, list) else ():
+            yield from _at(part, path[1:])
+    elif isinstance(value, Mapping) and path[0] in value:
+        yield from _at(value[path[0]], path[1:])
+
+
+_made: WeakKeyDictionary[Configuration, References] = WeakKeyDictionary()
+
+
+def references(configuration: Configuration) -> References:
+    """Made once for each configuration."""
+    found = _made.get(configuration)
+    if found is None:
+        found = _made[configuration] = References(configuration)
+    return found
