@@ -1,13 +1,13 @@
 # Each target makes what it needs: nothing has to be installed first but Python 3.11+ and make.
 .DEFAULT_GOAL := help
-.PHONY: help up test judge lint format regen bench docs env lock clean
+.PHONY: help up test judge conformance lint format regen bench docs env lock clean
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 RUN := .venv/.installed-run
 DEV := .venv/.installed-dev
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 up: $(RUN) ## the whole of gatechat on this machine: gateway, assistant and a demo API (ARGS="--help" for the flags)
 	@exec gatechat up $(ARGS)
@@ -17,6 +17,9 @@ test: $(DEV) ## every test, against the real Envoy (ARGS="tests/cli -k port" for
 
 judge: $(DEV) ## Apache APISIX's own tests against the gateway (APISIX=path of its source, ARGS="--only t/admin/routes.t")
 	@python -m tests.judge --apisix "$(APISIX)" $(ARGS)
+
+conformance: $(DEV) ## the official conformance suite of MCP against our server (installs it and its Node from npm)
+	@.ci/conformance
 
 lint: $(DEV) ## style, types and the contracts between the rooms
 	ruff check .

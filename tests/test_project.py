@@ -259,6 +259,7 @@ def test_every_dependency_is_locked() -> None:
 
 TESTED_THROUGH = {
     "apisix/secret_fields.py": "apisix/test_kinds.py",
+    "assistant/faces/mcp/*.py": "assistant/faces/test_mcp.py",
     "assistant/faces/pages.py": "assistant/test_app.py",
     "assistant/operations/*.py": "assistant/faces/test_openapi.py",
     "assistant/problem.py": "assistant/test_app.py",

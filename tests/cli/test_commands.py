@@ -20,6 +20,7 @@ def test_the_commands_are_those_of_the_documentation() -> None:
     assert set(COMMANDS) == {
         "up",
         "serve",
+        "mcp",
         "gateway",
         "demo",
         "export",

@@ -14,6 +14,7 @@ from gatechat.assistant.operations.tools import TOOLS
 from gatechat.assistant.principal import Principal
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.settings import AssistantSettings
+from gatechat.assistant.view.live import Live
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ class Core:
     def __init__(self, settings: AssistantSettings, tools: Iterable[Tool] = TOOLS) -> None:
         self.settings = settings
         self.admin = AdminClient(settings.admin_url, settings.admin_key, settings.timeout)
+        self.live = Live(self.admin)
         self.tools: Mapping[str, Tool] = {tool.name: tool for tool in tools}
         self._arguments = {name: Arguments(tool.input_schema) for name, tool in self.tools.items()}
         self._writes: set[asyncio.Task[Outcome]] = set()

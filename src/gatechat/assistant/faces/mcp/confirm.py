@@ -13,7 +13,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from mcp.server import ServerRequestContext
@@ -28,7 +28,8 @@ from mcp.types import (
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
 from gatechat.assistant.change.model import Change, Plan, State
-from gatechat.assistant.principal import Principal
+from gatechat.assistant.faces.mcp.who import person_behind
+from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.view.text import line
 
 CHANNEL: Final = "elicitation"
@@ -78,7 +79,8 @@ class Confirmation:
 
         Raises Problem where the person may not approve.
         """
-        if not (self.allowed() and can_be_asked(context)):
+        person = person_behind(who)
+        if not self.allowed() or person.role < Role.APPROVER or not can_be_asked(context):
             return None
         plan = await self._waiting((params.arguments or {}).get("plan"))
         if plan is None:
@@ -89,7 +91,7 @@ class Confirmation:
                 return _question(plan)
         else:
             answer = await _ask(context, plan)
-        await self._take(plan, answer, who)
+        await self._take(plan, answer, person)
         return None
 
     async def _waiting(self, plan_id: object) -> Plan | None:
@@ -109,8 +111,7 @@ class Confirmation:
             return None
         return said
 
-    async def _take(self, plan: Plan, answer: ElicitResult, who: Principal) -> None:
-        person = replace(who, person=True)
+    async def _take(self, plan: Plan, answer: ElicitResult, person: Principal) -> None:
         if answer.action == "accept" and (answer.content or {}).get(_KEY) is True:
             await self.approvals.approve(plan.id, person, CHANNEL)
         elif answer.action != "cancel":

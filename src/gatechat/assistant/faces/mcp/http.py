@@ -13,8 +13,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
-from gatechat.assistant.faces.mcp.who import FACE, LOCAL, SCOPE_KEY
-from gatechat.assistant.principal import Principal, Role
+from gatechat.assistant.faces.mcp.who import LOCAL, SCOPE_KEY, SHARED_TOKEN
 from gatechat.assistant.settings import AssistantSettings
 
 PATH: Final = "/mcp"
@@ -27,7 +26,7 @@ class McpEndpoint:
     """
 
     def __init__(self, server: Server[Any], settings: AssistantSettings) -> None:
-        self._principal = LOCAL if settings.token is None else Principal("token", Role.EDITOR, FACE)
+        self._principal = LOCAL if settings.token is None else SHARED_TOKEN
         self._sessions = StreamableHTTPSessionManager(
             server, max_request_body_size=settings.max_body_bytes, max_sessions=_MOST_SESSIONS
         )

@@ -11,9 +11,13 @@ from mcp.server.caching import CacheHint
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
+    INTERNAL_ERROR,
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
+    Completion,
     GetPromptRequestParams,
     GetPromptResult,
     InputRequiredResult,
@@ -23,6 +27,7 @@ from mcp.types import (
     ListToolsResult,
     PaginatedRequestParams,
     PromptMessage,
+    PromptReference,
     ReadResourceRequestParams,
     ReadResourceResult,
     Resource,
@@ -37,7 +42,7 @@ from mcp.types import Tool as McpTool
 
 from gatechat import __version__
 from gatechat.assistant.core import Core
-from gatechat.assistant.faces.mcp import resources
+from gatechat.assistant.faces.mcp import completions, resources
 from gatechat.assistant.faces.mcp.confirm import PATIENCE, Confirmation
 from gatechat.assistant.faces.mcp.prompts import PROMPTS
 from gatechat.assistant.faces.mcp.who import principal_of
@@ -90,6 +95,7 @@ class _Face:
             on_read_resource=self.read_resource,
             on_list_prompts=self.list_prompts,
             on_get_prompt=self.get_prompt,
+            on_completion=self.complete,
         )
         server.extensions[EXTENSION_ID] = {}
         security = RequestStateSecurity(
@@ -199,6 +205,16 @@ class _Face:
             raise MCPError(INVALID_PARAMS, str(error)) from error
         message = PromptMessage(role="user", content=TextContent(type="text", text=text))
         return GetPromptResult(description=prompt.words, messages=[message])
+
+    async def complete(self, context: Context, params: CompleteRequestParams) -> CompleteResult:
+        of = params.ref.name if isinstance(params.ref, PromptReference) else params.ref.uri
+        try:
+            values = await completions.complete(self._core, of, params.argument.name, params.argument.value)
+        except Problem as problem:
+            raise MCPError(INTERNAL_ERROR, problem.message) from problem
+        most = completions.MOST
+        found = Completion(values=values[:most], total=len(values), has_more=len(values) > most)
+        return CompleteResult(completion=found)
 
 
 def as_mcp(tool: Tool) -> McpTool:
