@@ -190,7 +190,7 @@ def literal(host: str) -> Address | None:
     """The address that ``host`` is in any notation that a resolver takes for one; None for a name.
 
     inet_aton's forms (2852039166, 0xa9fea9fe, 0251.0376.0251.0376, 169.254.43518), IPv6 with brackets or
-    zone, wide digits. An IPv6 address that only wraps an IPv4 one (mapped, compatible, NAT64, 6to4) is that one.
+    zone, wide digits. An IPv6 address that only wraps an IPv4 one (mapped, compatible, NAT64, 6to4) is that.
     """
     text = unicodedata.normalize("NFKC", host).strip().strip("[]").partition("%")[0].rstrip(".")
     try:

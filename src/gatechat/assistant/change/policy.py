@@ -187,7 +187,8 @@ class Policy:
                 why = f": it {RUNS_CODE[pattern]}" if pattern in RUNS_CODE else ""
                 text = f"{name} is forbidden by the policy{why}"
                 fix = "leave it out, or have the gateway's owner take it from forbidden_plugins"
-                yield Problem(edit.target, path, text, fix=fix)
+                where = f"{edit.target.kind}/{edit.target.id}.{path}"
+                yield Problem(edit.target, where, text, fix=fix)
 
     def forbids(self, plugin: str) -> str | None:
         """The pattern that forbids this plugin or field."""

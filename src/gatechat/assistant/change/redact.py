@@ -1,8 +1,9 @@
 """What is secret in a configuration, how it is hidden from models and logs, how what was hidden is put back.
 
 Secret are: what the gateway encrypts (``encrypt_fields``); what a kind keeps secret (private keys,
-credentials, tokens of secret managers); what a name says (password, secret, token, authorization, X-Api-Key in a map of
-headers, …) at any depth; what a value shows by its form (private keys, "Bearer …", passwords in URLs).
+credentials, tokens of secret managers); what a name says (password, secret, token, authorization, X-Api-Key
+in a map of headers, …) at any depth; what a value shows by its form (private keys, "Bearer …", passwords in
+URLs).
 References (``$env://``, ``$secret://``) and bare variables (``$remote_addr``) are no secrets.
 """
 
@@ -332,6 +333,15 @@ _OPEN_TEXTS: Final = frozenset({"id", "key_id", "name", "username", "algorithm"}
 def is_redacted(value: JSON) -> bool:
     """Whether a value is, or holds, the marker of something that was hidden."""
     return isinstance(value, str) and _REDACTED.search(value) is not None
+
+
+def marked(value: JSON, markers: Sequence[str], at: str = "") -> Iterator[str]:
+    """The dotted paths at which one of these markers stands."""
+    if isinstance(value, dict | list):
+        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from marked(part, markers, f"{at}.{name}" if at else str(name))
+    elif value in markers:
+        yield at
 
 
 def _is_open(value: JSON) -> bool:

@@ -1,0 +1,502 @@
+"""What a plan means for those who call the gateway, in words, from the configuration before and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final
+
+from gatechat.apisix.kinds import KINDS
+from gatechat.assistant.change.model import JSON, Edit
+from gatechat.assistant.view.configuration import Configuration, Item
+from gatechat.assistant.view.effective import AUTHENTICATION, Route, effective
+from gatechat.assistant.view.match import Router
+from gatechat.assistant.view.request import Request
+from gatechat.assistant.view.text import counted, line, listed, ranges
+
+_MOST_LISTED: Final = 5
+_MOST_TRIED: Final = 400
+"""Routes that are tried against a changed one for shadowing."""
+_WORDS_ONLY: Final = frozenset({"name", "desc", "labels"})
+_ANYTHING: Final = "x"
+"""What a wildcard is tried with."""
+_NAMED_HOST: Final = "any-host.invalid"
+"""Tried for routes without a host: no route names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """``lines`` are for people and models; the rest is what the risk rules look at.
+
+    Places are like "api.example.com/pay/*", or "/pay/*" on any host. ``opened``: what had asked who calls and
+    does not any more; ``open_new``: what starts to answer without asking; ``closed``: the opposite of opened.
+    """
+
+    started: tuple[str, ...] = ()
+    stopped: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+    opened: tuple[str, ...] = ()
+    open_new: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    unlimited: tuple[str, ...] = ()
+    unprotected: tuple[str, ...] = ()
+    shadows: tuple[str, ...] = ()
+    users: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of what is shared: "upstreams/u" -> "routes/1", …"""
+    losing: tuple[str, ...] = ()
+    everywhere: tuple[str, ...] = ()
+    tls: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return tuple(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield from self.everywhere
+        for words, places in (
+            ("become reachable without authentication", self.opened),
+            ("stop answering", self.stopped),
+            ("start to answer", self.started),
+            ("answer without authentication from the start", self.open_new),
+            ("ask who calls from now on", self.closed),
+            ("are not rate limited any more", self.unlimited),
+        ):
+            if places:
+                yield f"{words}: {listed(places, _MOST_LISTED)}"
+        for lines in (self.moved, self.changed, self.unprotected, self.shadows, self.losing, self.tls):
+            yield from lines[:_MOST_LISTED]
+            if len(lines) > _MOST_LISTED:
+                yield f"… and {len(lines) - _MOST_LISTED} more like the last"
+        for shared, users in self.users.items():
+            count = (
+                counted(len(users), users[0].partition("/")[0])
+                if len(_kinds(users)) == 1
+                else f"{len(users)} resources"
+            )
+            verb = "uses" if len(users) == 1 else "use"
+            yield f"{count} {verb} {shared}: {_named(users)}"
+
+
+def impact(before: Configuration, after: Configuration, edits: Sequence[Edit]) -> Impact:
+    """What the edits that lead from one to the other do to requests."""
+    return _Comparison(before, after, edits).impact()
+
+
+PROTECTIONS: Final = frozenset(
+    {
+        "acl",
+        "api-breaker",
+        "chaitin-waf",
+        "client-control",
+        "consumer-restriction",
+        "csrf",
+        "data-mask",
+        "ip-restriction",
+        "oas-validator",
+        "referer-restriction",
+        "request-validation",
+        "ua-restriction",
+        "uri-blocker",
+    }
+)
+"""Plugins that turn requests away which others let through."""
+
+
+def _kinds(names: Iterable[str]) -> set[str]:
+    return {name.partition("/")[0] for name in names}
+
+
+def _named(names: Sequence[str]) -> str:
+    """ "routes/{1,2}, services/s" """
+    parts = []
+    for kind in sorted(_kinds(names)):
+        ids = [name.partition("/")[2] for name in names if name.startswith(f"{kind}/")]
+        parts.append(line(f"{kind}/{ranges(ids)}", 160))
+    return ", ".join(parts)
+
+
+class _Comparison:
+    def __init__(self, before: Configuration, after: Configuration, edits: Sequence[Edit]) -> None:
+        self._edits = [edit for edit in edits if not _only_words(edit)]
+        ids = self._affected(before) | self._affected(after)
+        self._whole = (before, after)
+        self._before = effective(_with_routes(before, ids)).routes
+        self._after = effective(_with_routes(after, ids)).routes
+
+    def _affected(self, configuration: Configuration) -> set[str]:
+        """The routes that an edit reaches, directly or through what they refer to."""
+        kinds: dict[str, set[str]] = {}
+        for edit in self._edits:
+            kinds.setdefault(edit.target.kind, set()).add(edit.target.id)
+        routes = configuration.all("routes")
+        if "global_rules" in kinds:
+            return set(routes)
+        upstreams, services = kinds.get("upstreams", set()), set(kinds.get("services", set()))
+        services |= {
+            id
+            for id, it in configuration.all("services").items()
+            if str(it.value.get("upstream_id")) in upstreams
+        }
+        links = (
+            ("service_id", services),
+            ("upstream_id", upstreams),
+            ("plugin_config_id", kinds.get("plugin_configs", set())),
+        )
+        found = set(kinds.get("routes", set()))
+        if any(wanted for _, wanted in links):
+            for id, item in routes.items():
+                if any(wanted and str(item.value.get(name)) in wanted for name, wanted in links):
+                    found.add(id)
+        return found
+
+    def impact(self) -> Impact:
+        old, new = _places(self._before.values()), _places(self._after.values())
+        started = sorted(new.keys() - old.keys())
+        stopped = sorted(old.keys() - new.keys())
+        pairs = [(self._before.get(id), self._after.get(id)) for id in sorted({*self._before, *self._after})]
+        both = [(one, other) for one, other in pairs if one and other and one.on and other.on]
+        fell, gone = self._falls(stopped, old)
+        takes, shadow_lines, opened_by_shadow = self._shadows()
+        return Impact(
+            started=tuple(_place(it) for it in started),
+            stopped=tuple(gone),
+            changed=tuple(words for one, other in both for words in _changes(one, other)),
+            moved=(*fell, *(words for one, other in both for words in _backend(one, other))),
+            opened=tuple(_each(both, lambda one, other: not one.open and bool(other.open)))
+            + tuple(opened_by_shadow),
+            open_new=tuple(_place(it) for it in started if any(route.open for route in new[it])),
+            closed=tuple(_each(both, lambda one, other: bool(one.open) and not other.open)),
+            unlimited=tuple(_each(both, lambda one, other: bool(one.limits) and not other.limits)),
+            unprotected=tuple(words for one, other in both for words in _unprotected(one, other)),
+            shadows=(*takes, *shadow_lines),
+            users=MappingProxyType(dict(self._users())),
+            losing=tuple(dict.fromkeys((*self._losing(), *_locked_out(both, self._whole[1])))),
+            everywhere=tuple(self._everywhere()),
+            tls=tuple(self._tls()),
+        )
+
+    def _falls(
+        self, stopped: Sequence[tuple[str, str]], old: Mapping[tuple[str, str], list[Route]]
+    ) -> tuple[list[str], list[str]]:
+        """Places that no route names any more: those that another takes over, and those that are gone."""
+        fell, gone = [], []
+        for place in stopped:
+            request = _sample(place, old[place][0].methods)
+            heir = _router(self._whole[1], [request]).explain(request)
+            taken = [one.route for one in heir.possible if one.route not in {it.id for it in old[place]}]
+            if taken:
+                fell.append(f"{_place(place)} falls to routes/{taken[0]}")
+            else:
+                gone.append(_place(place))
+        return fell, gone
+
+    def _shadows(self) -> tuple[list[str], list[str], list[str]]:
+        """Changed routes that take requests from others, those that get none, and what that opens."""
+        takes: list[str] = []
+        covered: list[str] = []
+        opened: list[str] = []
+        before, after = self._whole
+        changed = [
+            route
+            for id, route in self._after.items()
+            if route.on and (id not in self._before or _matching(self._before[id]) != _matching(route))
+        ]
+        for route in changed:
+            for place in dict.fromkeys(_of(route)):
+                request = _sample(place, route.methods)
+                answer = _router(after, [request]).explain(request)
+                if not answer.possible:
+                    continue
+                if route.id not in [one.route for one in answer.possible]:
+                    covered.append(
+                        f"routes/{route.id} is shadowed at {_place(place)} by "
+                        f"routes/{answer.possible[0].route}"
+                    )
+                others = self._covered_by(route, place)
+                for other, their_place in others:
+                    asked = _sample(their_place, other.methods)
+                    was, now = _router(before, [asked]).explain(asked), _router(after, [asked]).explain(asked)
+                    was_first = was.possible[0].route if was.possible else None
+                    now_first = now.possible[0].route if now.possible else None
+                    if was_first == other.id and now_first == route.id:
+                        takes.append(
+                            f"routes/{route.id} now shadows routes/{other.id} at {_place(their_place)}"
+                        )
+                        if route.open and not other.open:
+                            opened.append(_place(their_place))
+        return list(dict.fromkeys(takes)), list(dict.fromkeys(covered)), list(dict.fromkeys(opened))
+
+    def _covered_by(self, route: Route, place: tuple[str, str]) -> list[tuple[Route, tuple[str, str]]]:
+        """Other routes with a place inside this one."""
+        prefix = _literal(place[1])
+        rows = self._whole[1].all("routes")
+        ids = [
+            id
+            for id, item in rows.items()
+            if id != route.id and any(_literal(uri).startswith(prefix) for uri in _uris(item))
+        ][:_MOST_TRIED]
+        others = effective(_with_routes(self._whole[1], set(ids))).routes
+        return [(other, theirs) for other in others.values() if other.on for theirs in _of(other)]
+
+    def _users(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        after = self._whole[1]
+        for edit in self._edits:
+            if edit.before is None:
+                continue
+            kind, id = edit.target.kind, edit.target.id
+            found = []
+            for user in KINDS[kind].users:
+                for other, item in after.all(user.kind).items():
+                    if any(str(it) == id for it in _values(item.value, user.field.split("."))):
+                        found.append(f"{user.kind}/{other}")
+            if kind == "services" or kind == "upstreams":
+                found += self._through_services(kind, id)
+            if found:
+                yield f"{kind}/{id}", tuple(dict.fromkeys(sorted(found)))
+
+    def _through_services(self, kind: str, id: str) -> Iterator[str]:
+        """Routes that get an upstream from their service."""
+        if kind != "upstreams":
+            return
+        for route in self._after.values():
+            if route.backend.source == f"upstreams/{id}":
+                yield f"routes/{route.id}"
+
+    def _losing(self) -> Iterator[str]:
+        for edit in self._edits:
+            kind, id = edit.target.kind, edit.target.id
+            if kind == "consumers" and edit.before is not None:
+                if edit.after is None:
+                    yield f"consumer {id} loses access"
+                else:
+                    yield from _credentials_lost(f"consumer {id}", edit.before, edit.after)
+            elif kind == "credentials" and edit.before is not None:
+                consumer, _, name = id.partition("/credentials/")
+                if edit.after is None:
+                    kinds = ", ".join(edit.before.get("plugins") or ())
+                    yield f"consumer {consumer} loses its credential {name} ({kinds})"
+                else:
+                    yield from _credentials_lost(f"consumer {consumer}", edit.before, edit.after)
+
+    def _everywhere(self) -> Iterator[str]:
+        for edit in self._edits:
+            kind, id = edit.target.kind, edit.target.id
+            if kind == "global_rules":
+                names = sorted(
+                    {*((edit.before or {}).get("plugins") or ()), *((edit.after or {}).get("plugins") or ())}
+                )
+                what = "stops running" if edit.after is None else "runs" if edit.before is None else "changes"
+                yield f"{', '.join(names)} {what} for every request of the gateway (global_rules/{id})"
+            elif kind == "plugin_metadata":
+                users = sorted(
+                    {f"{it[0]}/{it[1]}" for it in self._whole[1] if id in (it[2].value.get("plugins") or {})}
+                )
+                yield f"settings of {id} change everywhere it runs" + (
+                    f": {_named(users)}" if users else "; nothing uses it now"
+                )
+            elif kind == "secrets":
+                text = f"secret://{id}/"
+                users = sorted(
+                    f"{it[0]}/{it[1]}" for it in self._whole[1] if text in str(it[2].value).lower()
+                )
+                yield f"the secret manager {id} changes" + (
+                    f"; it is referred to by {_named(users)}" if users else ""
+                )
+            elif kind == "stream_routes":
+                port = (edit.after or edit.before or {}).get("server_port", "any")
+                what = "starts" if edit.before is None else "stops" if edit.after is None else "changes"
+                yield f"stream route {id} on port {port} {what}"
+            elif kind == "consumer_groups" and edit.before is not None:
+                members = [
+                    it
+                    for it, item in self._whole[1].all("consumers").items()
+                    if str(item.value.get("group_id")) == id
+                ]
+                if members:
+                    yield f"consumers {listed(members, _MOST_LISTED)} get others (consumer_groups/{id})"
+
+    def _tls(self) -> Iterator[str]:
+        for edit in self._edits:
+            if edit.target.kind != "ssls":
+                continue
+            old, new = _sni(edit.before), _sni(edit.after)
+            if old - new:
+                yield f"{listed(sorted(old - new), _MOST_LISTED)}: TLS stops, unless another covers it"
+            if new - old:
+                yield f"{listed(sorted(new - old), _MOST_LISTED)}: TLS starts"
+            if old & new:
+                yield f"{listed(sorted(old & new), _MOST_LISTED)}: the certificate or its settings change"
+
+
+def _only_words(edit: Edit) -> bool:
+    if edit.before is None or edit.after is None:
+        return False
+    names = {*edit.before, *edit.after}
+    return all(name in _WORDS_ONLY or edit.before.get(name) == edit.after.get(name) for name in names)
+
+
+def _with_routes(configuration: Configuration, ids: set[str]) -> Configuration:
+    routes = configuration.all("routes")
+    kept = {id: routes[id] for id in sorted(ids) if id in routes}
+    return replace(
+        configuration, kinds=MappingProxyType({**configuration.kinds, "routes": MappingProxyType(kept)})
+    )
+
+
+def _router(configuration: Configuration, requests: Sequence[Request]) -> Router:
+    """Of the routes only that could take one of these requests: the others change nothing."""
+    ids = {
+        id
+        for id, item in configuration.all("routes").items()
+        if any(request.path.startswith(_literal(uri)) for request in requests for uri in _uris(item))
+    }
+    return Router(_with_routes(configuration, ids))
+
+
+def _uris(item: Item) -> list[str]:
+    uris = item.value.get("uris")
+    return [str(uri) for uri in uris] if uris else [str(item.value.get("uri", ""))]
+
+
+def _literal(uri: str) -> str:
+    """The beginning of a path pattern that is no pattern."""
+    cut = [at for at in (uri.find("*"), uri.find("/:") + 1 or -1) if at >= 0]
+    return uri[: min(cut)] if cut else uri
+
+
+def _of(route: Route) -> Iterator[tuple[str, str]]:
+    for host in route.hosts or ("",):
+        for uri in route.uris:
+            yield host, uri
+
+
+def _places(routes: Iterable[Route]) -> dict[tuple[str, str], list[Route]]:
+    found: dict[tuple[str, str], list[Route]] = {}
+    for route in routes:
+        for place in _of(route) if route.on else ():
+            found.setdefault(place, []).append(route)
+    return found
+
+
+def _place(place: tuple[str, str]) -> str:
+    return f"{place[0]}{place[1]}"
+
+
+def _sample(place: tuple[str, str], methods: Sequence[str]) -> Request:
+    """A request that belongs to a place."""
+    host, uri = place
+    path = "/".join(
+        _ANYTHING if part.startswith(":") else part for part in uri.replace("*", _ANYTHING).split("/")
+    )
+    return Request(methods[0] if methods else "GET", path, host.replace("*", _ANYTHING) or _NAMED_HOST)
+
+
+def _matching(route: Route) -> tuple[JSON, ...]:
+    value = route.item.value
+    fields = ("methods", "vars", "priority", "remote_addr", "remote_addrs", "filter_func")
+    return (route.hosts, route.uris, route.on, *(value.get(name) for name in fields))
+
+
+def _where(route: Route) -> str:
+    return listed(dict.fromkeys(map(_place, _of(route))), 3)
+
+
+def _each(pairs: Iterable[tuple[Route, Route]], test: object) -> Iterator[str]:
+    assert callable(test)  # noqa: S101
+    for one, other in pairs:
+        if test(one, other):
+            yield _where(other)
+
+
+def _backend(one: Route, other: Route) -> Iterator[str]:
+    if sorted(one.backend.nodes) != sorted(other.backend.nodes):
+        old, new = (", ".join(it.backend.nodes) or "no backend" for it in (one, other))
+        yield f"{_where(other)} goes to {line(new)} instead of {line(old)}"
+
+
+def _changes(one: Route, other: Route) -> Iterator[str]:
+    old = {it.name: it.conf for it in one.running}
+    new = {it.name: it.conf for it in other.running}
+    parts = [f"+{name}" for name in sorted(new.keys() - old.keys())]
+    parts += [f"-{name}" for name in sorted(old.keys() - new.keys())]
+    parts += [f"~{name}" for name in sorted(old.keys() & new.keys()) if old[name] != new[name]]
+    if parts:
+        yield f"{_where(other)} runs other plugins: {', '.join(parts)}"
+    if one.methods != other.methods:
+        old_methods, new_methods = (", ".join(it.methods) or "every method" for it in (one, other))
+        yield f"{_where(other)} takes {new_methods} instead of {old_methods}"
+    for name in ("vars", "remote_addr", "remote_addrs", "filter_func", "priority"):
+        if one.item.value.get(name) != other.item.value.get(name):
+            yield f"{_where(other)} is chosen by another {name}"
+
+
+def _unprotected(one: Route, other: Route) -> Iterator[str]:
+    gone = sorted({it.name for it in one.running} & PROTECTIONS - {it.name for it in other.running})
+    if gone:
+        yield f"{_where(other)} is not guarded by {', '.join(gone)} any more"
+
+
+def _values(value: JSON, path: Sequence[str]) -> Iterator[JSON]:
+    if not path:
+        yield value
+    elif path[0] == "*" and isinstance(value, list):
+        for part in value:
+            yield from _values(part, path[1:])
+    elif isinstance(value, Mapping) and path[0] in value:
+        yield from _values(value[path[0]], path[1:])
+
+
+def _sni(value: Mapping[str, JSON] | None) -> set[str]:
+    return {str(it) for it in ((value or {}).get("snis") or [(value or {}).get("sni")]) if it}
+
+
+def _credentials_lost(who: str, before: Mapping[str, JSON], after: Mapping[str, JSON]) -> Iterator[str]:
+    old, new = (side.get("plugins") or {} for side in (before, after))
+    for name in sorted(old):
+        if name not in AUTHENTICATION:
+            continue
+        if name not in new:
+            yield f"{who} loses access by {name}"
+        elif old[name] != new[name]:
+            yield f"{who}: what it signs in with by {name} until now stops working"
+
+
+def _locked_out(pairs: Iterable[tuple[Route, Route]], after: Configuration) -> Iterator[str]:
+    """Consumers whose way to sign in a route does not take any more, or whom it turns away now."""
+    for one, other in pairs:
+        old, new = ({it.name: it.conf for it in route.running} for route in (one, other))
+        ways_old, ways_new = (side.keys() & AUTHENTICATION for side in (old, new))
+        if ways_new and ways_old - ways_new:
+            lost = [
+                name
+                for name in after.all("consumers")
+                if (mine := _ways(after, name)) & ways_old and not mine & ways_new
+            ]
+            if lost:
+                ways = ", ".join(sorted(ways_old - ways_new))
+                who = f"consumers {listed(lost, _MOST_LISTED)}"
+                yield f"{who} lose access to {_where(other)}: they sign in by {ways}"
+        refused = _turned_away(new, after) - _turned_away(old, after)
+        if refused:
+            who = f"consumers {listed(sorted(refused), _MOST_LISTED)}"
+            yield f"{who} lose access to {_where(other)} (consumer-restriction)"
+
+
+def _ways(configuration: Configuration, consumer: str) -> set[str]:
+    item = configuration.get("consumers", consumer)
+    found = set((item.value.get("plugins") or {}) if item else ()) & AUTHENTICATION
+    for id, credential in configuration.all("credentials").items():
+        if id.startswith(f"{consumer}/"):
+            found |= set(credential.value.get("plugins") or ())
+    return found
+
+
+def _turned_away(plugins: Mapping[str, JSON], configuration: Configuration) -> set[str]:
+    conf = plugins.get("consumer-restriction")
+    if not isinstance(conf, Mapping) or conf.get("type", "consumer_name") != "consumer_name":
+        return set()
+    everyone = set(configuration.all("consumers"))
+    turned = everyone & set(conf.get("blacklist") or ())
+    return turned | (everyone - set(conf["whitelist"]) if conf.get("whitelist") else set())

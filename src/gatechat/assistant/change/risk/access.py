@@ -1,0 +1,13 @@
+"""Consumers lose access."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gatechat.assistant.change.model import Level, Reason
+from gatechat.assistant.change.risk.case import Case, few
+
+
+def rule(case: Case) -> Iterator[Reason]:
+    if case.impact.losing:
+        yield Reason("access", Level.HIGH, few(case.impact.losing))

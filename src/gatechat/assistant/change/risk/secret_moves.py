@@ -1,0 +1,35 @@
+"""A secret that is kept is sent to another address than before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from gatechat.assistant.change.addresses import places
+from gatechat.assistant.change.model import Edit, Level, Reason
+from gatechat.assistant.change.redact import Redactor
+from gatechat.assistant.change.risk.case import Case, few, name
+
+
+def rule(case: Case) -> Iterator[Reason]:
+    for edit in case.edits:
+        kind, id = edit.target.kind, edit.target.id
+        if edit.before is None or edit.after is None:
+            continue
+        if kind in ("upstreams", "routes", "services") and not _plugins_moved(edit):
+            continue
+        old = {(it.host, it.port) for it in places(kind, edit.before, id)}
+        new = [it.host for it in places(kind, edit.after, id) if (it.host, it.port) not in old]
+        kept = {str(it.value) for it in _REDACTOR.secrets(kind, edit.before, id)}
+        kept &= {str(it.value) for it in _REDACTOR.secrets(kind, edit.after, id)}
+        if new and kept:
+            yield Reason(
+                "secret_moves", Level.HIGH, f"{name(edit)} sends a secret that it keeps to {few(new)}"
+            )
+
+
+def _plugins_moved(edit: Edit) -> bool:
+    return (edit.before or {}).get("plugins") != (edit.after or {}).get("plugins")
+
+
+_REDACTOR: Final = Redactor()
