@@ -247,7 +247,7 @@ class Bench:
         turns = Turns(self.folder / "apply.lock", patience=5)
         resources = Resources(admin)
         yield Changes(
-            records=Records(ledger, Redactor().redact),
+            records=Records(ledger, Redactor),
             drafts=self.drafts,
             live=Live(admin),
             resources=resources,

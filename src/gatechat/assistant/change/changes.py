@@ -18,7 +18,6 @@ from gatechat.assistant.change.model import Approval, Change, Edit, Plan, Probe,
 
 if TYPE_CHECKING:
     from gatechat.assistant.change.plan import PlanRequest
-from gatechat.assistant.change.probing import Prober
 from gatechat.assistant.change.resources import Resources, clean
 from gatechat.assistant.change.turns import Turns
 from gatechat.assistant.ledger import Entry, Held, Left, Moved, Records
@@ -87,7 +86,7 @@ class Settings:
 
 
 class Changes:
-    """Made once per process. ``prober`` is None where no URL leads through the gateway."""
+    """Made once per process. ``gateway``: the URL that leads through the gateway, where there is one."""
 
     def __init__(
         self,
@@ -98,7 +97,7 @@ class Changes:
         resources: Resources,
         turns: Turns,
         settings: Settings,
-        prober: Prober | None = None,
+        gateway: str | None = None,
         executor: Executor | None = None,
     ) -> None:
         self.records = records
@@ -107,7 +106,7 @@ class Changes:
         self._resources = resources
         self._turns = turns
         self._settings = settings
-        self._prober = prober
+        self._gateway = gateway
         self._executor = executor or Executor(resources)
         self._applying: dict[str, asyncio.Task[Change]] = {}
 
@@ -115,8 +114,6 @@ class Changes:
         """Waits for what is under way."""
         if self._applying:
             await asyncio.wait(self._applying.values())
-        if self._prober is not None:
-            await self._prober.close()
         self._turns.close()
         self.records.ledger.close()
 
@@ -263,9 +260,9 @@ class Changes:
 
     async def _prove(self, plan: Plan, execution: Execution) -> list[Proof]:
         proofs = [await prove.read_back(execution.steps, self._resources)]
-        if self._prober is not None:
+        if self._gateway is not None:
             probes = plan.probes or prove.reaching(execution.steps)
-            proofs += await prove.probe_all(probes, self._prober)
+            proofs += await prove.probe_all(probes, self._gateway)
         elif plan.probes:
             proofs += [
                 Proof(
@@ -310,6 +307,7 @@ class Changes:
             approval=approval,
             text=_words(state, execution, proofs),
         )
+        change = self.records.scrubbed(change, [done.edit for done in execution.steps])
         left: Left = {done.edit.target: done.left for done in execution.steps if done.outcome == "done"}
 
         def record() -> None:

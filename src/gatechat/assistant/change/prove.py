@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from gatechat.assistant.change.execute import Done
 from gatechat.assistant.change.model import Probe, Proof
-from gatechat.assistant.change.probing import Prober, mismatch
+from gatechat.assistant.change.probing import mismatch, send
 from gatechat.assistant.change.resources import Refused, Resources, as_written
 from gatechat.assistant.problem import Problem
 
@@ -43,20 +43,20 @@ async def read_back(steps: Sequence[Done], resources: Resources) -> Proof:
     return Proof("read back", what, not wrong, "; ".join(wrong))
 
 
-async def probe_all(probes: Sequence[Probe], prober: Prober, settling: float = SETTLING) -> list[Proof]:
+async def probe_all(probes: Sequence[Probe], gateway: str, settling: float = SETTLING) -> list[Proof]:
     """Sends every probe until it passes or the gateway had time enough. In the probes' order."""
-    return list(await asyncio.gather(*(_probe(probe, prober, settling) for probe in probes)))
+    return list(await asyncio.gather(*(_probe(probe, gateway, settling) for probe in probes)))
 
 
-async def _probe(probe: Probe, prober: Prober, settling: float) -> Proof:
+async def _probe(probe: Probe, gateway: str, settling: float) -> Proof:
     what = f"{probe.method} {probe.headers.get('Host') or probe.headers.get('host') or ''}{probe.path}"
     end = time.monotonic() + settling
     while True:
         try:
-            seen = await prober.send(probe)
+            seen = await send(gateway, probe)
             wrong, got = mismatch(probe, seen), f"answered {seen.status}"
-        except OSError as error:
-            wrong, got = str(error), ""
+        except Problem as error:
+            wrong, got = error.message, ""
         if not wrong or time.monotonic() >= end:
             return Proof("probe", what, not wrong, wrong or got)
         await asyncio.sleep(_PAUSE)

@@ -10,13 +10,11 @@ from typing import Any, Final, TypeAlias
 
 from pydantic import TypeAdapter
 
-from gatechat.assistant.change.model import Approval, Change, Plan, State, Target
+from gatechat.assistant.change.model import Approval, Change, Edit, Plan, State, Target
+from gatechat.assistant.change.redact import Redactor
 from gatechat.assistant.ledger.chain import Entry, Note
 from gatechat.assistant.ledger.database import Ledger
 from gatechat.assistant.principal import Principal
-
-Redact: TypeAlias = Callable[[str, Any, str], Any]
-"""(kind, value, id) -> the value without its secrets."""
 
 OUTCOMES: Final = ("change", "recovery")
 """The entries that say how a change ended."""
@@ -35,11 +33,14 @@ Left: TypeAlias = dict[Target, Held | None]
 
 
 class Records:
-    """Writes what happened to plans, and reads it back."""
+    """Writes what happened to plans, and reads it back.
 
-    def __init__(self, ledger: Ledger, redact: Redact) -> None:
+    ``redactor`` gives the one of the moment: which fields are secret depends on the gateway's plugins.
+    """
+
+    def __init__(self, ledger: Ledger, redactor: Callable[[], Redactor]) -> None:
         self.ledger = ledger
-        self._redact = redact
+        self._redactor = redactor
 
     def planned(self, plan: Plan, who: Principal) -> None:
         self.ledger.append(self._note_plan(plan, who), expect=(None,))
@@ -62,23 +63,22 @@ class Records:
 
     def ended(self, change: Change, left: Left, who: Principal, what: str = "change") -> None:
         """How an apply (or its recovery) ended, with what it left. Raises Moved unless it was under way."""
+        plan = replace(self.redacted(change.plan), edits=(), state=change.state)
+        shown = _dump(_changes(), replace(change, plan=plan))
         document = {
-            "change": _dump(
-                _changes(), replace(change, plan=replace(change.plan, edits=(), state=change.state))
-            ),
+            "change": shown,
             "left": [
                 [target.kind, target.id, None if held is None else [held.value, held.version]]
                 for target, held in left.items()
             ],
         }
-        shown = replace(change, plan=replace(change.plan, edits=()))
         note = Note(
             what,
             change.id,
             who.name,
             who.role.name.lower(),
             who.face,
-            _dump(_changes(), shown),
+            shown,
             change.state.value,
             json.dumps(document, separators=(",", ":")),
             tuple((target.kind, target.id) for target in left),
@@ -141,15 +141,37 @@ class Records:
 
     def redacted(self, plan: Plan) -> Plan:
         """The plan as a model or the chain may see it."""
+        redact = self._redactor().redact
         edits = tuple(
             replace(
                 edit,
-                before=edit.before and self._redact(edit.target.kind, edit.before, edit.target.id),
-                after=edit.after and self._redact(edit.target.kind, edit.after, edit.target.id),
+                before=edit.before and redact(edit.target.kind, edit.before, edit.target.id),
+                after=edit.after and redact(edit.target.kind, edit.after, edit.target.id),
             )
             for edit in plan.edits
         )
-        return replace(plan, edits=edits)
+        probes = tuple(
+            replace(probe, headers=redact("probes", {"headers": probe.headers})["headers"])
+            for probe in plan.probes
+        )
+        return replace(plan, edits=edits, probes=probes)
+
+    def scrubbed(self, change: Change, edits: Sequence[Edit]) -> Change:
+        """What happened, without the secrets that the gateway's words may quote from what it was sent."""
+        redactor = self._redactor()
+        secrets = [
+            secret
+            for edit in edits
+            for side in (edit.before, edit.after)
+            if side is not None
+            for secret in redactor.secrets(edit.target.kind, side, edit.target.id)
+        ]
+        return replace(
+            change,
+            text=redactor.scrub(change.text, secrets),
+            steps=tuple(replace(it, detail=redactor.scrub(it.detail, secrets)) for it in change.steps),
+            proofs=tuple(replace(it, detail=redactor.scrub(it.detail, secrets)) for it in change.proofs),
+        )
 
     def _note_plan(self, plan: Plan, who: Principal) -> Note:
         return Note(

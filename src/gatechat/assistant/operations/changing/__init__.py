@@ -1,0 +1,1 @@
+"""The tools that change something, and those that look at changes."""
