@@ -1,0 +1,133 @@
+"""plan: what is to be changed, resolved, checked and shown. Writes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from gatechat.apisix.kinds import KINDS
+from gatechat.assistant.change.diff import difference
+from gatechat.assistant.change.model import Action, Plan, Problem, State
+from gatechat.assistant.change.plan import PlanRequest
+from gatechat.assistant.change.policy import probe_of
+from gatechat.assistant.change.redact import Redactor
+from gatechat.assistant.change.resolve import Operation
+from gatechat.assistant.change.telling import plan_text
+from gatechat.assistant.operations.changing.needs import TEXT, Needs
+from gatechat.assistant.operations.tool import Outcome
+from gatechat.assistant.principal import Principal
+from gatechat.assistant.view.text import cleaned
+
+_TEXTS: Final = {"type": "array", "items": TEXT}
+_OBJECTS: Final = {"type": "array", "items": {"type": "object"}}
+LARGEST_CHANGES: Final = 6_000
+"""Characters of the structured diff; what is more is left to the plan's page."""
+
+INPUT: Final = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["reason", "operations"],
+    "properties": {
+        "reason": {**TEXT, "description": "why, for the history"},
+        "operations": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["action", "kind"],
+                "properties": {
+                    "action": {"enum": [action.value for action in Action]},
+                    "kind": {"enum": list(KINDS)},
+                    "id": {
+                        "type": "string",
+                        "description": "or name; create: made from the name if left out",
+                    },
+                    "value": {
+                        "type": "object",
+                        "description": "the resource; merge: what changes, null takes away",
+                    },
+                    "where": {
+                        "type": "object",
+                        "description": "merge, delete: all that fit, e.g. {label: tier=gold}; also host, "
+                        "path, plugin, service, upstream, node, status, name, id; {all: true}",
+                    },
+                },
+            },
+        },
+        "probes": {
+            "type": "array",
+            "items": {"type": "object"},
+            "description": "{path, method, headers, status, header, contains, required}: sent when applied; "
+            "undone if a required one fails",
+        },
+    },
+}
+
+
+OUTPUT: Final = {
+    "type": "object",
+    "properties": {
+        "plan": TEXT,
+        "state": TEXT,
+        "risk": TEXT,
+        "page": TEXT,
+        "selected": TEXT,
+        "impact": _TEXTS,
+        "problems": _OBJECTS,
+        "changes": _OBJECTS,
+        "secrets": _TEXTS,
+    },
+}
+
+
+async def plan(core: Needs, arguments: Mapping[str, Any], who: Principal) -> Outcome:
+    """The plan is kept under its id for ten minutes. One that cannot be is an error with every problem."""
+    probes = []
+    for number, row in enumerate(arguments.get("probes", ())):
+        try:
+            probes.append(probe_of(row))
+        except ValueError as error:
+            return Outcome.error(f"probes[{number}]: {error}. Nothing was planned.")
+    request = PlanRequest(arguments["reason"], tuple(map(_operation, arguments["operations"])), tuple(probes))
+    made = await core.changes.plan(request, who)
+    page = core.changes.page(made.id)
+    words = plan_text(made, core.redactor, page)
+    return Outcome(words, plan_data(core, made), is_error=made.state is State.REFUSED)
+
+
+def _operation(row: Mapping[str, Any]) -> Operation:
+    return Operation(Action(row["action"]), row["kind"], row.get("id"), row.get("value"), row.get("where"))
+
+
+def plan_data(core: Needs, plan: Plan) -> dict[str, Any]:
+    """A plan as OUTPUT has it, redacted and cleaned."""
+    data = {
+        "plan": plan.id,
+        "state": plan.state.value,
+        "risk": plan.risk.value,
+        "page": core.changes.page(plan.id),
+        "selected": plan.selected,
+        "impact": list(plan.impact),
+        "problems": [_problem(problem) for problem in plan.problems],
+        "changes": list(_changes(plan, core.redactor)),
+        "secrets": list(plan.secrets),
+    }
+    shown: dict[str, Any] = cleaned({name: part for name, part in data.items() if part not in ("", [])})
+    return shown
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    whole = {"path": problem.path, "message": problem.message, "value": problem.value, "fix": problem.fix}
+    return {name: part for name, part in whole.items() if part not in (None, "")}
+
+
+def _changes(plan: Plan, redactor: Redactor) -> Iterator[dict[str, Any]]:
+    size = 0
+    for edit in plan.edits:
+        one = difference(edit, redactor).as_json()
+        size += len(json.dumps(one))
+        if size > LARGEST_CHANGES:
+            return
+        yield one
