@@ -30,6 +30,7 @@ from gatechat.assistant.change.model import (
     State,
     Target,
 )
+from gatechat.assistant.change.policy import Policy
 from gatechat.assistant.change.redact import Redactor
 from gatechat.assistant.change.resources import Resources
 from gatechat.assistant.change.turns import Turns
@@ -65,6 +66,7 @@ class AdminInMemory:
     after: Callable[[int, str, str], None] = lambda number, method, path: None
     filled_in: dict[str, Any] = field(default_factory=dict)
     """Fields that it adds to every resource that lacks them, as APISIX adds defaults."""
+    server: str = "APISIX/3.18.0"
 
     def hold(self, kind: str, id: str, value: dict[str, Any] | None) -> None:
         """Somebody else writes (or deletes, with None)."""
@@ -85,11 +87,18 @@ class AdminInMemory:
         return Edit(action, Target(kind, id), held, after, self.versions.get((kind, id)))
 
     async def send(self, method: str, target: bytes, headers: dict[str, str], body: bytes = b"") -> Answer:
+        answer = self._send(method, target, body)
+        answer.headers["server"] = self.server
+        return answer
+
+    def _send(self, method: str, target: bytes, body: bytes) -> Answer:
         path = target.decode().partition("?")[0].removeprefix("/apisix/admin/")
         if self.away:
             raise Failure(502, "the Admin API is away")
         if method == "GET":
             return self._get(path)
+        if path.startswith("schema/"):
+            return _answer(404, {"error_msg": "not found"})
         number = len(self.writes) + 1
         self.before(number, method, path)
         self.writes.append((method, path))
@@ -209,7 +218,7 @@ class PlainDrafts:
             selected="",
             problems=tuple(problems),
             impact=(),
-            risk=Level.LOW,
+            risk=Level.HIGH if self.verdict == "ask" else Level.LOW,
             risks=(),
             decision=Decision(self.verdict, ("the test says so",)),
             state=State.REFUSED if problems else State.WAITING if wait else State.READY,
@@ -253,7 +262,9 @@ class Bench:
             resources=resources,
             turns=turns,
             settings=Settings(
-                self.elicitation, lambda id: f"http://localhost:5000/plans/{id}", lambda: self.time
+                Policy(elicitation=self.elicitation),
+                lambda id: f"http://localhost:5000/plans/{id}",
+                lambda: self.time,
             ),
             executor=Executor(resources, self.patience),
         )

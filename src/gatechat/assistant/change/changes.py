@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
 
 from gatechat.assistant.change import approval as approvals
@@ -14,12 +15,27 @@ from gatechat.assistant.change import drift, prove, recover, undo
 from gatechat.assistant.change.approval import NotApproved
 from gatechat.assistant.change.entering import fill_in
 from gatechat.assistant.change.execute import FOR_GOOD, Conflict, Done, Execution, Executor, Stale
-from gatechat.assistant.change.model import Approval, Change, Edit, Plan, Probe, Problem, Proof, State, Target
+from gatechat.assistant.change.model import (
+    Approval,
+    Change,
+    Decision,
+    Edit,
+    Level,
+    Plan,
+    Probe,
+    Problem,
+    Proof,
+    State,
+    Target,
+)
 
 if TYPE_CHECKING:
     from gatechat.assistant.change.plan import PlanRequest
-from gatechat.assistant.change.resources import Resources, clean
+from gatechat.assistant.admin_client import Answer
+from gatechat.assistant.change.policy import Policy
+from gatechat.assistant.change.resources import Resources, clean, words_of
 from gatechat.assistant.change.turns import Turns
+from gatechat.assistant.change.write_through import Waiting, Write, not_there
 from gatechat.assistant.ledger import Entry, Held, Left, Moved, Records
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.problem import Problem as Failure
@@ -76,11 +92,9 @@ class Unknown(Failure):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``elicitation``: whether the policy takes a yes from inside a client. ``page``: id -> the plan's
-    page's URL.
-    """
+    """``page``: id -> the URL of the plan's page. ``now`` gives Unix seconds."""
 
-    elicitation: bool
+    policy: Policy
     page: Callable[[str], str]
     now: Callable[[], float] = time.time
 
@@ -166,7 +180,7 @@ class Changes:
             who,
             channel,
             now=self._settings.now(),
-            elicitation=self._settings.elicitation,
+            elicitation=self._settings.policy.elicitation,
             entered=entered,
         )
         try:
@@ -348,6 +362,63 @@ class Changes:
             case _:
                 return f"Plan {plan.id} is {plan.state.value}. Plan anew."
 
+    # -- pass-through ----------------------------------------------------------------------------------------
+
+    async def write_through(self, write: Write, who: Principal) -> Answer | Waiting:
+        """A write to the Admin API that is passed through: planned, decided upon, and done at once if it
+        may be.
+
+        The answer is the Admin API's own. Raises Problem: 403 where the policy refuses it, 409 when others
+        were faster, 502 and 504 when it is not known whether it was done.
+        """
+        async with self._turns.turn():
+            await self._clean_up()
+            there = await self._resources.get(write.target) if write.target.id else None
+            edit = write.edit(there)
+            if edit is None:
+                return not_there()
+            if edit.after is not None and (invalid := await self._resources.invalid(edit)) is not None:
+                return invalid
+            reason = f"{write.method} {write.target.kind}/{write.target.id}".rstrip("/")
+            plan = self._passing(await self._drafts.of_edits((edit,), reason, who, checked=False), who)
+            if plan.state is State.WAITING:
+                plan = await self._drafts.of_edits((edit,), reason, who)
+            if plan.state is State.REFUSED:
+                raise _refusal(plan)
+            if plan.state is State.WAITING:
+                await _aside(self.records.planned, plan, who)
+                return Waiting(plan)
+            await _aside(self.records.planned_and_begun, plan, who)
+            return await asyncio.shield(asyncio.create_task(self._pass_through(plan, edit, write, who)))
+
+    def _passing(self, plan: Plan, who: Principal) -> Plan:
+        """Whoever speaks to the Admin API itself is asked only what is risky indeed, if risk alone is the
+        reason.
+        """
+        if plan.state is not State.WAITING or plan.risk is Level.HIGH or plan.secrets:
+            return plan
+        if self._settings.policy.decide(replace(plan, risk=Level.LOW), who).verdict != "allow":
+            return plan
+        reasons = ("its risk is not high, and it came as a call of the Admin API", *plan.decision.reasons)
+        return replace(plan, state=State.READY, decision=Decision("allow", reasons))
+
+    async def _pass_through(self, plan: Plan, edit: Edit, write: Write, who: Principal) -> Answer:
+        """When no answer comes, the plan stays under way: how it ended is looked up at the next occasion."""
+        started = self._settings.now()
+        done = Done(edit)
+        server = (await self._live.configuration(inf)).server
+        answer = await self._resources.pass_on(write, edit, server)
+        proofs: list[Proof] = []
+        execution = Execution([done])
+        if answer.status in (200, 201):
+            done.edit = replace(edit, target=self._resources.written(edit.target, answer))
+            done.outcome = "done"
+            proofs = [await prove.read_back([done], self._resources)]
+        else:
+            execution.failure = f"{answer.status} {words_of(answer)}"
+        await self._end(plan, execution, execution.state, proofs, None, started, who)
+        return answer
+
     # -- undo ------------------------------------------------------------------------------------------------
 
     async def undo(self, id: str, who: Principal, reason: str) -> Plan:
@@ -433,6 +504,13 @@ def _is_beyond_help(change: Change) -> bool:
     """Whether all that is left of a broken change is for people to mend."""
     left = [step for step in change.steps if step.outcome == "not compensated"]
     return change.state is State.BROKEN and all(step.detail in FOR_GOOD for step in left)
+
+
+def _refusal(plan: Plan) -> Failure:
+    """What is wrong with a write that was passed through; 403 when it is the policy that refuses it."""
+    if plan.problems:
+        return Failure(400, "; ".join(f"{it.path}: {it.message}".removeprefix(": ") for it in plan.problems))
+    return Failure(403, "; ".join(plan.decision.reasons))
 
 
 def _words(state: State, execution: Execution, proofs: Sequence[Proof]) -> str:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from gatechat.apisix.kinds import KINDS, PREFIX
 from gatechat.assistant.admin_client import AdminClient, Answer
-from gatechat.assistant.change.model import Target
+from gatechat.assistant.change.model import Edit, Target
 from gatechat.assistant.ledger import Held
 from gatechat.assistant.problem import Problem
+
+if TYPE_CHECKING:
+    from gatechat.assistant.change.write_through import Write
 
 TIMES: Final = ("create_time", "update_time")
 _JSON: Final = {"content-type": "application/json"}
 IN_USE: Final = "is still using it now"
 """What every APISIX says of a resource that others refer to, with status 400."""
+
+
+KEEPS_SECRETS: Final = (3, 18)
+"""The first APISIX whose PATCH does not encrypt anew what is encrypted already."""
 
 
 class Refused(Exception):
@@ -70,6 +77,48 @@ class Resources:
         answer = await self._admin.send("DELETE", path(target), {})
         if answer.status != 404:
             _checked(answer)
+
+    async def invalid(self, edit: Edit) -> Answer | None:
+        """What the Admin API says when a resource is none to its schema; None: it is one, or it cannot
+        tell.
+        """
+        kind = edit.target.kind
+        where = f"{PREFIX}/schema/validate/{kind}".encode()
+        answer = await self._admin.send("POST", where, _JSON, _bytes(edit.after or {}))
+        return answer if answer.status == 400 else None
+
+    async def pass_on(self, write: Write, edit: Edit, server: str) -> Answer:
+        """Sends what was asked for as it was asked for. A PATCH that would destroy secrets becomes a PUT.
+
+        Raises Problem when there is no answer, or one that says that the gateway cannot work now.
+        """
+        method, body, where = write.method, write.body, path(edit.target).rstrip(b"/")
+        if method == "PATCH":
+            if encrypts_twice(server) and not KINDS[edit.target.kind].hidden:
+                method, body = "PUT", edit.after
+            elif write.sub_path:
+                where += b"/" + "/".join(quote(name, safe="") for name in write.sub_path).encode()
+        target = where + b"?" + write.query if write.query else where
+        answer = await self._admin.send(method, target, _JSON, b"" if method == "DELETE" else _bytes(body))
+        if answer.status >= 500:
+            _checked(answer)
+        return answer
+
+    @staticmethod
+    def written(target: Target, answer: Answer) -> Target:
+        """Where a resource was written: where it was asked to be, or where the gateway chose."""
+        return (
+            target
+            if target.id
+            else Target(target.kind, str(json.loads(answer.body)["key"]).rpartition("/")[2])
+        )
+
+
+def encrypts_twice(server: str) -> bool:
+    """Whether this gateway's PATCH may not be used on what it has encrypted. ``server``: "APISIX/3.17.0"."""
+    name, _, version = server.partition("/")
+    numbers = [int(part) for part in version.split(".")[:2] if part.isdigit()]
+    return name == "APISIX" and tuple(numbers) < KEEPS_SECRETS
 
 
 def path(target: Target) -> bytes:
@@ -147,12 +196,21 @@ def _checked(answer: Answer) -> dict[str, Any]:
         body = None
     if answer.status in (200, 201) and isinstance(body, dict):
         return body
-    words = _words(body) or answer.body[:300].decode(errors="replace")
+    words = words_of(answer)
     if answer.status >= 500:
         raise Problem(502, f"the Admin API failed: {answer.status} {words}. Its log has the cause")
     if answer.status in (401, 403):
         words = f"{words}: the admin key is not the right one, or may only read"
     raise Refused(answer.status, words)
+
+
+def words_of(answer: Answer) -> str:
+    """What the Admin API said, for people."""
+    try:
+        body = json.loads(answer.body)
+    except ValueError:
+        body = None
+    return _words(body) or answer.body[:300].decode(errors="replace")
 
 
 def _words(body: Any) -> str:

@@ -43,6 +43,6 @@ def open_changes(
         live=live,
         resources=Resources(admin),
         turns=Turns(data_dir / TURNS),
-        settings=Settings(drafts.policy.elicitation, page, now),
+        settings=Settings(drafts.policy, page, now),
         gateway=gateway,
     )
