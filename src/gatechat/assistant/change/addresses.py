@@ -192,11 +192,16 @@ def literal(host: str) -> Address | None:
     inet_aton's forms (2852039166, 0xa9fea9fe, 0251.0376.0251.0376, 169.254.43518), IPv6 with brackets or
     zone, wide digits. An IPv6 address that only wraps an IPv4 one (mapped, compatible, NAT64, 6to4) is that.
     """
-    text = unicodedata.normalize("NFKC", host).strip().strip("[]").partition("%")[0].rstrip(".")
+    text = _plain(host).strip("[]").partition("%")[0].rstrip(".")
     try:
         return _unwrapped(IPv6Address(text)) if ":" in text else IPv4Address(text)
     except ValueError:
         return None if ":" in text else _inet_aton(text)
+
+
+def _plain(host: str) -> str:
+    """Without what looks different and is read alike: wide letters and digits, ideographic full stops."""
+    return unicodedata.normalize("NFKC", host).replace("。", ".").strip()
 
 
 def _inet_aton(text: str) -> IPv4Address | None:
@@ -261,7 +266,7 @@ class Addresses:
         address = literal(host)
         if address is not None:
             return self._why_not(address, port, named=False) or await self._own(address, port, resolver)
-        name = unicodedata.normalize("NFKC", host).strip().rstrip(".").lower()
+        name = _plain(host).rstrip(".").lower()
         if name in _METADATA_NAMES:
             return f"{name} is a cloud's metadata service, which hands out the machine's credentials"
         listed = any(fnmatchcase(name, pattern.lower()) for pattern in self.hosts)

@@ -250,7 +250,9 @@ def parse(text: str, own: Sequence[str] = ()) -> Policy:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise PolicyError(f"this is no TOML: {error}") from error
+        end = f"line {max(1, len(text.splitlines()))}"
+        words = str(error).replace("end of document", f"end of document, {end}")
+        raise PolicyError(f"this is no TOML: {words}") from error
     return _Reader(text).policy(document, tuple(own))
 
 
@@ -352,6 +354,8 @@ class _Reader:
     def _probe(self, row: dict[str, Any], number: int) -> Probe | None:
         path = ("policy", "probes")
         self._known(row, path, _PROBE, number)
+        if set(row) - set(_PROBE):
+            return None
         try:
             return probe_of(row | {"required": True})
         except ValueError as error:

@@ -226,11 +226,14 @@ class _Around:
     """What the surroundings of a value say. ``name``: of the nearest field.
 
     ``key``: a field named just "key" is a secret; ``text``: so is every text (an unknown way to sign in).
+
+    ``pair``: the name in a pair of name and value ({"key": "X-Api-Key", "value": "…"}).
     """
 
     name: str = ""
     key: bool = False
     text: bool = False
+    pair: str | None = None
 
 
 class _Walk:
@@ -248,6 +251,7 @@ class _Walk:
         if () in fields:
             return self._all(value, at)
         if isinstance(value, dict):
+            around = replace(around, pair=_pair(value))
             if "hash_on" in value:  # an upstream inside a plugin: its key is what is hashed
                 around = replace(around, key=False)
             return {
@@ -269,6 +273,8 @@ class _Walk:
             here[-2:-1] == ("plugins",) or (len(here) > 1 and name in self._plugins)
         ):
             return self._plugin(name, part, here, below)
+        if around.pair is not None and name in _PAIR_NAMES:
+            return self._by_form(part, here)
         if not isinstance(part, dict) and self._is_secret(name, part, around):
             return self._all(part, here)
         return self.value(part, here, below, replace(around, name=name))
@@ -276,6 +282,8 @@ class _Walk:
     def _is_secret(self, name: str, part: JSON, around: _Around) -> bool:
         if isinstance(part, list) and not all(isinstance(item, str) for item in part):
             return False
+        if around.pair is not None and name == "value":
+            return named_secret(around.pair) or _secret_header(around.pair)
         if named_secret(name) or (_HEADER_MAPS.search(around.name) and _secret_header(name)):
             return True
         if not isinstance(part, str):
@@ -321,6 +329,14 @@ class _Walk:
         """A text of which only a part is secret: the rest stays readable where a marker takes its place."""
         marker = self._change(at, value)
         return shown(marker) if isinstance(marker, str) and _REDACTED.fullmatch(marker) else marker
+
+
+_PAIR_NAMES: Final = ("key", "name", "header")
+
+
+def _pair(value: Mapping[str, JSON]) -> str | None:
+    names = [value[name] for name in _PAIR_NAMES if isinstance(value.get(name), str)]
+    return names[0] if "value" in value and names else None
 
 
 _OPEN_PLUGINS: Final = frozenset(
