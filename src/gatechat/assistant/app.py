@@ -22,7 +22,7 @@ from gatechat.assistant.faces import manifest, openapi, pages
 from gatechat.assistant.faces.forwarder import Forwarder
 from gatechat.assistant.faces.mcp.http import PATH as MCP_PATH
 from gatechat.assistant.faces.mcp.http import McpEndpoint
-from gatechat.assistant.faces.mcp.server import create_server
+from gatechat.assistant.faces.mcp.server import confirmation, create_server
 from gatechat.assistant.faces.mcp.state_key import state_key
 from gatechat.assistant.guard import Guard
 from gatechat.assistant.problem import Problem
@@ -46,7 +46,7 @@ def create_app(settings: AssistantSettings) -> Starlette:
             settings.url,
         )
     core = Core(settings)
-    mcp = McpEndpoint(create_server(core, state_key(settings.data_dir)), settings)
+    mcp = McpEndpoint(create_server(core, state_key(settings.data_dir), confirmation(core)), settings)
 
     @cache
     def as_yaml() -> bytes:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
 
 from gatechat.assistant.admin_client import AdminClient
+from gatechat.assistant.change import policy
+from gatechat.assistant.change.plan import Drafts
+from gatechat.assistant.change.redact import Redactor
+from gatechat.assistant.change.setup import open_changes
 from gatechat.assistant.operations.arguments import Arguments
 from gatechat.assistant.operations.tool import Outcome, Tool
 from gatechat.assistant.operations.tools import TOOLS
@@ -18,25 +24,74 @@ from gatechat.assistant.view.live import Live
 
 log = logging.getLogger(__name__)
 
+POLICY_FILE: Final = "policy.toml"
+"""In the data folder: read when no other is named."""
+
 
 class Core:
-    """Made once per process; ``start`` before the first call, ``close`` after the last."""
+    """Made once per process; ``start`` before the first call, ``close`` after the last.
+
+    Several processes may share a data folder. Raises PolicyError, LedgerError.
+    """
 
     def __init__(self, settings: AssistantSettings, tools: Iterable[Tool] = TOOLS) -> None:
         self.settings = settings
+        self.policy = _policy(settings)
+        self._passing = TemporaryDirectory(prefix="gatechat-") if settings.data_dir is None else None
+        folder = settings.data_dir or Path(self._passing.name if self._passing else "")
         self.admin = AdminClient(settings.admin_url, settings.admin_key, settings.timeout)
         self.live = Live(self.admin)
+        self.drafts = Drafts(self.admin, self.live, self.policy)
+        self.changes = open_changes(
+            folder,
+            self.admin,
+            self.live,
+            self.drafts,
+            redactor=lambda: self.drafts.redactor,
+            page=lambda id: f"{settings.url}/plans/{id}",
+            gateway=settings.gateway_url,
+        )
+        self.ledger = self.changes.records.ledger
+        self._knows_secrets = False
         self.tools: Mapping[str, Tool] = {tool.name: tool for tool in tools}
         self._arguments = {name: Arguments(tool.input_schema) for name, tool in self.tools.items()}
         self._writes: set[asyncio.Task[Outcome]] = set()
 
+    @property
+    def redactor(self) -> Redactor:
+        """By the secret fields that the gateway told of its plugins. Raises Problem before it told any: then
+        nothing of the configuration can be shown.
+        """
+        if not self._knows_secrets:
+            raise Problem(
+                502, "the gateway was not reached yet, so that it is not known what is secret in it"
+            )
+        return self.drafts.redactor
+
     async def start(self) -> None:
-        """Finishes or takes back what an earlier process left half done."""
+        """Finishes or takes back what an earlier process left half done; if the Admin API is away, the next
+        change does.
+        """
+        if not self.changes.records.under_way():
+            return
+        try:
+            await self.renew()
+            await self.changes.recover()
+        except Problem as problem:
+            log.warning("a change was broken off, and cannot be seen to yet: %s", problem.message)
+
+    async def renew(self) -> None:
+        """Asks the gateway anew, once a minute at most, what is secret. Raises Problem."""
+        await self.drafts.learn()
+        self._knows_secrets = True
 
     async def close(self) -> None:
         """Waits for the writes that are under way."""
         await asyncio.gather(*self._writes)
+        await self.changes.close()
         await self.admin.close()
+        if self._passing is not None:
+            self._passing.cleanup()
 
     async def call(self, name: str, arguments: Mapping[str, Any], who: Principal) -> Outcome:
         """Runs one tool. What goes wrong is an outcome that says how to go on, never an exception."""
@@ -60,6 +115,7 @@ class Core:
 
     async def _run(self, tool: Tool, arguments: Mapping[str, Any], who: Principal) -> Outcome:
         try:
+            await self._renewed()
             return await tool.run(self, dict(arguments), who)
         except Problem as problem:
             return Outcome.error(problem.message)
@@ -67,3 +123,18 @@ class Core:
             log.exception("%s failed", tool.name)
             unsure = "" if tool.hints.read_only else " Look at what there is now before you try again."
             return Outcome.error(f"{tool.name} failed inside the assistant; its log has the cause.{unsure}")
+
+    async def _renewed(self) -> None:
+        """While the gateway is away, what it told last goes on counting; before that, `redactor` refuses."""
+        try:
+            await self.renew()
+        except Problem as problem:
+            log.info("the gateway's plugins are not known anew: %s", problem.message)
+
+
+def _policy(settings: AssistantSettings) -> policy.Policy:
+    own = (settings.admin_url, settings.url)
+    file = settings.policy_file
+    if file is None and settings.data_dir is not None and (settings.data_dir / POLICY_FILE).exists():
+        file = settings.data_dir / POLICY_FILE
+    return policy.load(file, own) if file is not None else policy.parse("", own)

@@ -37,6 +37,8 @@ class AssistantSettings:
     ``allowed_hosts``: names in a Host header besides this machine's own and those of ``public_url`` and
     ``host``.
     ``data_dir``: where what must last is kept (ledger, keys); None keeps it as long as the process lives.
+    ``policy_file``: what may be changed, see gatechat.assistant.change.policy; None: ``policy.toml`` in
+    ``data_dir``, if there is one.
     ``metrics_url``: the gateway's Prometheus page; None: there is none that we know of.
     ``example_backend``: "host:port" of the API that the documents' examples put behind the gateway.
     """
@@ -56,6 +58,7 @@ class AssistantSettings:
     allowed_hosts: tuple[str, ...] = ()
     example_backend: str = "127.0.0.1:5080"
     data_dir: Path | None = None
+    policy_file: Path | None = None
     metrics_url: str | None = None
 
     def __post_init__(self) -> None:

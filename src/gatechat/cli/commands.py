@@ -52,6 +52,7 @@ def up(
     allowed_origins: options.AllowedOrigins = "",
     contact_email: options.ContactEmail = EMAIL,
     openai_verification_token: options.VerificationToken = None,
+    policy_file: options.PolicyFile = None,
     timeout: options.Timeout = 30.0,
     admin_port: options.AdminPort = 9180,
     proxy_host: options.ProxyHost = LOOPBACK,
@@ -69,6 +70,7 @@ def up(
     settings = _assistant_settings(
         token, public_url, allowed_hosts, allowed_origins, contact_email, openai_verification_token, timeout
     )
+    settings |= {"policy_file": policy_file}
     assistant = running.AssistantOptions(Port("assistant", host, port, "--port"), settings)
     gateway = running.GatewayOptions.of(data_dir, admin_port, proxy_host, proxy_port, metrics_port)
     running.run(running.up(assistant, gateway, Port("demo", LOOPBACK, demo_port, "--demo-port")), log_level)
@@ -83,6 +85,7 @@ def serve(
     admin_port: options.AdminPort = 9180,
     admin_key: options.AdminKey = None,
     gateway_url: options.GatewayUrl = "http://localhost:9080",
+    metrics_url: options.MetricsUrl = None,
     example_backend: options.ExampleBackend = "127.0.0.1:5080",
     host: options.Host = LOOPBACK,
     port: options.Port = 5000,
@@ -92,6 +95,7 @@ def serve(
     allowed_origins: options.AllowedOrigins = "",
     contact_email: options.ContactEmail = EMAIL,
     openai_verification_token: options.VerificationToken = None,
+    policy_file: options.PolicyFile = None,
     timeout: options.Timeout = 30.0,
     log_level: options.LogLevel = "warning",
 ) -> None:
@@ -110,6 +114,8 @@ def serve(
         "admin_key": key,
         "gateway_url": gateway_url,
         "example_backend": example_backend,
+        "metrics_url": metrics_url,
+        "policy_file": policy_file,
         "data_dir": data.prepare(data_dir),
     }
     assistant = running.AssistantOptions(Port("assistant", host, port, "--port"), settings)
@@ -125,7 +131,9 @@ def mcp(
     admin_port: options.AdminPort = 9180,
     admin_key: options.AdminKey = None,
     gateway_url: options.GatewayUrl = "http://localhost:9080",
+    metrics_url: options.MetricsUrl = None,
     public_url: options.PublicUrl = None,
+    policy_file: options.PolicyFile = None,
     timeout: options.Timeout = 30.0,
     log_level: options.LogLevel = "warning",
 ) -> None:
@@ -140,7 +148,9 @@ def mcp(
         "admin_url": url,
         "admin_key": key,
         "gateway_url": gateway_url,
+        "metrics_url": metrics_url,
         "public_url": public_url,
+        "policy_file": policy_file,
         "timeout": timeout,
         "data_dir": data.prepare(data_dir),
     }

@@ -136,6 +136,26 @@ GatewayUrl: TypeAlias = Annotated[
         "gateway-url", "Where the gateway takes traffic; the documents' examples name it.", metavar="URL"
     ),
 ]
+MetricsUrl: TypeAlias = Annotated[
+    str | None,
+    _option(
+        "metrics-url",
+        "The gateway's Prometheus page, for Apache APISIX http://HOST:9091/apisix/prometheus/metrics.",
+        metavar="URL",
+        show_default=False,
+    ),
+]
+PolicyFile: TypeAlias = Annotated[
+    Path | None,
+    _option(
+        "policy-file",
+        "A TOML file that says what may be changed, and what a person must approve.",
+        metavar="FILE",
+        dir_okay=False,
+        exists=True,
+        show_default="policy.toml in the data folder, if there is one",
+    ),
+]
 ExampleBackend: TypeAlias = Annotated[
     str,
     _option(

@@ -153,7 +153,7 @@ async def test_a_plan_a_route_and_a_plugins_docs_can_be_read_by_address(era: str
     tools = (
         remembers("plan_state", {"plan": text}),
         remembers("get", {"kind": text, "id": text}),
-        remembers("describe", {"plugin": text}),
+        remembers("describe", {"name": text}),
     )
     async with rig.client(server(*tools), era) as client:
         templates = (await client.list_resource_templates()).resource_templates
@@ -167,7 +167,7 @@ async def test_a_plan_a_route_and_a_plugins_docs_can_be_read_by_address(era: str
     assert calls == [
         ("plan_state", {"plan": "p1"}),
         ("get", {"kind": "routes", "id": "a/b"}),
-        ("describe", {"plugin": "cors"}),
+        ("describe", {"name": "cors"}),
     ]
     (contents,) = read[0].contents
     assert isinstance(contents, TextResourceContents)

@@ -44,7 +44,7 @@ TEMPLATES: Final[tuple[Template, ...]] = (
         "Docs of a plugin",
         "A plugin's fields, an example, its traps.",
         "describe",
-        "plugin",
+        "name",
     ),
 )
 

@@ -68,6 +68,11 @@ def create_server(core: Core, state_key: bytes, confirmation: Confirmation | Non
     return _Face(core, confirmation).server(state_key)
 
 
+def confirmation(core: Core) -> Confirmation:
+    """How the people at the clients of this core are asked."""
+    return Confirmation(core.changes, lambda: core.policy.elicitation, core.ledger.use_code)
+
+
 class _Face:
     def __init__(self, core: Core, confirmation: Confirmation | None) -> None:
         self._core = core
