@@ -10,28 +10,15 @@ from typing import Any
 import pytest
 
 from gatechat.assistant.admin_client import AdminClient
-from gatechat.assistant.view.configuration import Configuration, Item, load
+from gatechat.assistant.view.configuration import Configuration, load
 from gatechat.assistant.view.match import Explanation, router
 from gatechat.assistant.view.request import Request
+from tests.assistant.view.rig import configuration
 from tests.conftest import ADMIN_KEY, GatewayUnderTest
 
 
-def configuration(
-    routes: Mapping[str, Mapping[str, Any]],
-    services: Mapping[str, Mapping[str, Any]] | None = None,
-    *,
-    embedded: bool = False,
-) -> Configuration:
-    kinds = {"routes": routes, "services": services or {}}
-    items = {
-        kind: {id: Item(value, index, index) for index, (id, value) in enumerate(values.items(), 1)}
-        for kind, values in kinds.items()
-    }
-    return Configuration(items, embedded=embedded)
-
-
 def explained(routes: Mapping[str, Mapping[str, Any]], request: Request) -> Explanation:
-    return router(configuration(routes)).explain(request)
+    return router(configuration(routes=routes)).explain(request)
 
 
 def get(target: str, host: str = "", **more: Any) -> Request:
@@ -223,6 +210,6 @@ def test_it_says_which_router_is_taken_for_granted() -> None:
 
 def test_ten_thousand_routes_are_explained_at_once() -> None:
     routes = {f"r{n}": {"uri": f"/api/{n}/*", "host": f"h{n % 100}.com"} for n in range(10_000)}
-    ready = router(configuration(routes))
+    ready = router(configuration(routes=routes))
     found = ready.explain(get("/api/777/x", "h77.com"))
     assert found.route == "r777"

@@ -16,27 +16,30 @@ class References:
     """
 
     def __init__(self, configuration: Configuration) -> None:
-        self.used: dict[tuple[str, str], list[str]] = {}
-        self.broken: dict[tuple[str, str], list[str]] = {}
-        for to, kind in KINDS.items():
-            fields = {(user.kind, user.field) for user in kind.users}
-            fields |= {
-                (other.plural, reference.field)
-                for other in KINDS.values()
-                for reference in other.references
-                if reference.to == to
-            }
-            for of, path in sorted(fields):
-                for id, item in configuration.all(of).items():
-                    for found in _at(item.value, path.split(".")):
-                        self._note(configuration, (of, id), (to, str(found)))
+        used: dict[tuple[str, str], set[str]] = {}
+        broken: dict[tuple[str, str], set[str]] = {}
+        for to, of, path in _fields():
+            for id, item in configuration.all(of).items():
+                for found in _at(item.value, path):
+                    if configuration.get(to, str(found)) is not None:
+                        used.setdefault((to, str(found)), set()).add(f"{of}/{id}")
+                    else:
+                        broken.setdefault((of, id), set()).add(f"{to}/{found}")
+        self.used = {key: sorted(names) for key, names in used.items()}
+        self.broken = {key: sorted(names) for key, names in broken.items()}
 
-    def _note(self, configuration: Configuration, user: tuple[str, str], used: tuple[str, str]) -> None:
-        there = configuration.get(*used) is not None
-        names, key, name = (self.used, used, user) if there else (self.broken, user, used)
-        noted = names.setdefault(key, [])
-        if "/".join(name) not in noted:
-            noted.append("/".join(name))
+
+def _fields() -> Iterator[tuple[str, str, list[str]]]:
+    """(kind that is referred to, kind that refers, path of the field)"""
+    for to, kind in KINDS.items():
+        fields = {(user.kind, user.field) for user in kind.users}
+        fields |= {
+            (other.plural, reference.field)
+            for other in KINDS.values()
+            for reference in other.references
+            if reference.to == to
+        }
+        yield from ((to, of, path.split(".")) for of, path in fields)
 
 
 def _at(value: JSON, path: list[str]) -> Iterator[JSON]:

@@ -126,7 +126,7 @@ def rows(configuration: Configuration, kind: str) -> Mapping[str, Row]:
     made = _made.setdefault(configuration, {})
     if kind not in made:
         build = _routes(configuration) if kind == "routes" else _others(configuration, kind)
-        made[kind] = {row.id: row for row in build}
+        made[kind] = {row.id: row for row in sorted(build, key=lambda row: row.id)}
     return made[kind]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from gatechat.apisix.kinds import KINDS
 from gatechat.assistant.operations.reading.needs import COUNT, Needs
 from gatechat.assistant.operations.tool import Outcome
 from gatechat.assistant.principal import Principal
@@ -17,7 +16,7 @@ INPUT: Final = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
-        "kind": {"enum": list(KINDS), "default": "routes"},
+        "kind": {"type": "string", "default": "routes"},
         "where": {
             "type": "object",
             "description": f"all must fit: {', '.join(FILTERS)}. * is anything, a list any of its values. "

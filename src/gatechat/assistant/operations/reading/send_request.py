@@ -59,7 +59,8 @@ async def send_request(core: Needs, arguments: Mapping[str, Any], who: Principal
         raise Problem(
             403,
             f"{method} may change something behind the gateway; the policy allows "
-            f"{', '.join(sorted(allowed))}. Who runs the assistant can allow more (request_methods in the policy file)",
+            f"{', '.join(sorted(allowed))}. Who runs the assistant can allow more "
+            "(request_methods in the policy file)",
         )
     headers = _checked(arguments.get("headers", {}))
     path = arguments["path"]

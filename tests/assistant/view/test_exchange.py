@@ -1,0 +1,45 @@
+"""One exchange: bounded, to one address, nothing followed."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from gatechat.assistant.problem import Problem
+from gatechat.assistant.view.exchange import exchange
+from tests.assistant import rig
+
+
+async def test_the_target_goes_out_byte_for_byte_and_the_answer_comes_back() -> None:
+    admin = rig.AdminStandIn(headers={"content-type": "text/plain", "x-a": "1"}, body=b"hello")
+    async with rig.serving(admin) as port:
+        reply = await exchange(
+            f"http://127.0.0.1:{port}", "GET", "//a/../%2e?q", {"Host": "foo.com"}, seconds=5, most=99
+        )
+    assert (admin.asked[0].path, admin.asked[0].query) == ("//a/../%2e", "q")
+    assert admin.asked[0].headers["host"] == "foo.com"
+    assert (reply.status, reply.body, reply.cut, dict(reply.headers)["x-a"]) == (200, b"hello", False, "1")
+
+
+async def test_of_a_large_answer_only_the_beginning_is_read() -> None:
+    async with rig.serving(rig.AdminStandIn(body=b"x" * 1_000_000)) as port:
+        reply = await exchange(f"http://127.0.0.1:{port}", "GET", "/", {}, seconds=5, most=1000)
+    assert (len(reply.body), reply.cut) == (1000, True)
+
+
+async def test_who_does_not_answer_in_time_is_given_up() -> None:
+    silent = rig.AdminStandIn(go=asyncio.Event())
+    silent.go.clear()
+    async with rig.serving(silent) as port:
+        with pytest.raises(Problem, match=r"did not answer within 0\.2 s"):
+            await exchange(f"http://127.0.0.1:{port}", "GET", "/", {}, seconds=0.2, most=10)
+        silent.go.set()
+
+
+async def test_who_is_not_there_is_said_with_what_to_do() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(Problem, match="does not answer"):
+            await exchange(f"http://127.0.0.1:{taken.getsockname()[1]}", "GET", "/", {}, seconds=5, most=10)
