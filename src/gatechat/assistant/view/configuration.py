@@ -78,8 +78,8 @@ class Configuration:
             return named[0]
         if named:
             raise Problem(409, f"{len(named)} {kind} are named {word!r}; say which id: {_few(named)}")
-        known = [*items, *(item.name for item in items.values() if item.name)]
-        near = get_close_matches(word, known, n=3, cutoff=0.6)
+        known = {*items, *(item.name for item in items.values() if item.name)}
+        near = get_close_matches(word, sorted(known), n=3, cutoff=0.6)
         hint = f"Did you mean {_few(near)}?" if near else _there_are(kind, items)
         raise Problem(404, f"{kind}: there is none with the id or name {word!r}. {hint}")
 

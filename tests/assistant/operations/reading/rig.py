@@ -49,7 +49,7 @@ class Reader:
     redactor: Redactor = field(default_factory=Redactor)
     policy: Policy = field(default_factory=Policy)
 
-    async def call(self, name: str, **arguments: Any) -> Outcome:
+    async def call(self, name: str, /, **arguments: Any) -> Outcome:
         module = TOOLS[name]
         assert Arguments(module.INPUT).errors(arguments) == []
         try:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from gatechat.apisix.kinds import KINDS, PREFIX
+from gatechat.apisix.secret_fields import PLUGIN_SECRETS
 from gatechat.assistant.operations.reading import traps
 from gatechat.assistant.operations.reading.needs import Needs
 from gatechat.assistant.operations.tool import Outcome
@@ -46,7 +47,7 @@ async def describe(core: Needs, arguments: Mapping[str, Any], who: Principal) ->
         name = kind.plural
         notes = traps.KINDS.get(name, _NOTHING)
         schema = await _schema(core, f"schema/{kind.schema}") if kind.schema else None
-        sides = {"": schema or {}}
+        sides = {"": {**(schema or {}), "encrypt_fields": kind.secrets}}
     else:
         notes = traps.PLUGINS.get(name, _NOTHING)
         sides = await _plugin(core, name)
@@ -98,7 +99,8 @@ async def _plugin(core: Needs, name: str) -> dict[str, Mapping[str, JSON]]:
     consumer = await _schema(core, f"{path}?schema_type=consumer")
     if consumer is not None and consumer != schema:
         sides["in consumers and credentials"] = consumer
-    return sides
+    secret = PLUGIN_SECRETS.get(name, ())
+    return {side: {"encrypt_fields": secret, **schema} for side, schema in sides.items()}
 
 
 async def _schema(core: Needs, path: str) -> Mapping[str, JSON] | None:
