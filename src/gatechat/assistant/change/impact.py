@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -16,7 +17,7 @@ from gatechat.assistant.view.request import Request
 from gatechat.assistant.view.text import counted, line, listed, ranges
 
 _MOST_LISTED: Final = 5
-_MOST_TRIED: Final = 400
+_MOST_TRIED: Final = 200
 """Routes that are tried against a changed one for shadowing."""
 _WORDS_ONLY: Final = frozenset({"name", "desc", "labels"})
 _ANYTHING: Final = "x"
@@ -109,12 +110,45 @@ def _kinds(names: Iterable[str]) -> set[str]:
 
 
 def _named(names: Sequence[str]) -> str:
-    """ "routes/{1,2}, services/s" """
+    """ "routes 1, 2; services s" """
     parts = []
     for kind in sorted(_kinds(names)):
         ids = [name.partition("/")[2] for name in names if name.startswith(f"{kind}/")]
-        parts.append(line(f"{kind}/{ranges(ids)}", 160))
-    return ", ".join(parts)
+        parts.append(line(f"{kind.replace('_', ' ')} {ranges(ids)}", 160))
+    return "; ".join(parts)
+
+
+class _Paths:
+    """The routes of a configuration by the beginning of their paths."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._ids: dict[str, set[str]] = {}
+        for id, item in configuration.all("routes").items():
+            for uri in _uris(item):
+                self._ids.setdefault(_literal(uri), set()).add(id)
+        self._beginnings = sorted(self._ids)
+
+    def router(self, request: Request) -> Router:
+        """Of the routes only that could take this request: the others change nothing."""
+        path = request.path
+        ids = {id for end in range(len(path) + 1) for id in self._ids.get(path[:end], ())}
+        return Router(_with_routes(self._configuration, ids))
+
+    def first(self, place: tuple[str, str], methods: Sequence[str]) -> str | None:
+        """The route that answers there, or might."""
+        request = _sample(place, methods)
+        possible = self.router(request).explain(request).possible
+        return possible[0].route if possible else None
+
+    def below(self, beginning: str) -> list[Route]:
+        """The routes with a path that begins so; not all of them where there are very many."""
+        ids: set[str] = set()
+        for at in range(bisect_left(self._beginnings, beginning), len(self._beginnings)):
+            if not self._beginnings[at].startswith(beginning) or len(ids) >= _MOST_TRIED:
+                break
+            ids |= self._ids[self._beginnings[at]]
+        return list(effective(_with_routes(self._configuration, ids)).routes.values())
 
 
 class _Comparison:
@@ -122,6 +156,7 @@ class _Comparison:
         self._edits = [edit for edit in edits if not _only_words(edit)]
         ids = self._affected(before) | self._affected(after)
         self._whole = (before, after)
+        self._old, self._new = _Paths(before), _Paths(after)
         self._before = effective(_with_routes(before, ids)).routes
         self._after = effective(_with_routes(after, ids)).routes
 
@@ -183,21 +218,18 @@ class _Comparison:
         """Places that no route names any more: those that another takes over, and those that are gone."""
         fell, gone = [], []
         for place in stopped:
-            request = _sample(place, old[place][0].methods)
-            heir = _router(self._whole[1], [request]).explain(request)
-            taken = [one.route for one in heir.possible if one.route not in {it.id for it in old[place]}]
-            if taken:
-                fell.append(f"{_place(place)} falls to routes/{taken[0]}")
+            heir = self._new.first(place, old[place][0].methods)
+            if heir is not None and heir not in {it.id for it in old[place]}:
+                fell.append(f"{_place(place)} falls to routes/{heir}")
             else:
                 gone.append(_place(place))
         return fell, gone
 
     def _shadows(self) -> tuple[list[str], list[str], list[str]]:
         """Changed routes that take requests from others, those that get none, and what that opens."""
-        takes: list[str] = []
-        covered: list[str] = []
-        opened: list[str] = []
-        before, after = self._whole
+        takes: dict[str, None] = {}
+        covered: dict[str, None] = {}
+        opened: dict[str, None] = {}
         changed = [
             route
             for id, route in self._after.items()
@@ -206,39 +238,27 @@ class _Comparison:
         for route in changed:
             for place in dict.fromkeys(_of(route)):
                 request = _sample(place, route.methods)
-                answer = _router(after, [request]).explain(request)
-                if not answer.possible:
-                    continue
-                if route.id not in [one.route for one in answer.possible]:
-                    covered.append(
-                        f"routes/{route.id} is shadowed at {_place(place)} by "
-                        f"routes/{answer.possible[0].route}"
+                answering = [it.route for it in self._new.router(request).explain(request).possible]
+                if answering and route.id not in answering:
+                    covered[f"routes/{route.id} is shadowed at {_place(place)} by routes/{answering[0]}"] = (
+                        None
                     )
-                others = self._covered_by(route, place)
-                for other, their_place in others:
-                    asked = _sample(their_place, other.methods)
-                    was, now = _router(before, [asked]).explain(asked), _router(after, [asked]).explain(asked)
-                    was_first = was.possible[0].route if was.possible else None
-                    now_first = now.possible[0].route if now.possible else None
-                    if was_first == other.id and now_first == route.id:
-                        takes.append(
-                            f"routes/{route.id} now shadows routes/{other.id} at {_place(their_place)}"
-                        )
+                for other, theirs in self._within(route, place):
+                    was, now = (it.first(theirs, other.methods) for it in (self._old, self._new))
+                    if was == other.id and now == route.id:
+                        takes[f"routes/{route.id} now shadows routes/{other.id} at {_place(theirs)}"] = None
                         if route.open and not other.open:
-                            opened.append(_place(their_place))
-        return list(dict.fromkeys(takes)), list(dict.fromkeys(covered)), list(dict.fromkeys(opened))
+                            opened[_place(theirs)] = None
+        return list(takes), list(covered), list(opened)
 
-    def _covered_by(self, route: Route, place: tuple[str, str]) -> list[tuple[Route, tuple[str, str]]]:
-        """Other routes with a place inside this one."""
-        prefix = _literal(place[1])
-        rows = self._whole[1].all("routes")
-        ids = [
-            id
-            for id, item in rows.items()
-            if id != route.id and any(_literal(uri).startswith(prefix) for uri in _uris(item))
-        ][:_MOST_TRIED]
-        others = effective(_with_routes(self._whole[1], set(ids))).routes
-        return [(other, theirs) for other in others.values() if other.on for theirs in _of(other)]
+    def _within(self, route: Route, place: tuple[str, str]) -> Iterator[tuple[Route, tuple[str, str]]]:
+        """Other routes' places that this one could take: on a more particular host, or at the same path."""
+        host, uri = place
+        for other in self._new.below(_literal(uri)):
+            for their_host, their_uri in _of(other) if other.on and other.id != route.id else ():
+                same = host == their_host and _literal(their_uri) == _literal(uri)
+                if same or _narrower(host, their_host):
+                    yield other, (host, their_uri)
 
     def _users(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         after = self._whole[1]
@@ -345,14 +365,11 @@ def _with_routes(configuration: Configuration, ids: set[str]) -> Configuration:
     )
 
 
-def _router(configuration: Configuration, requests: Sequence[Request]) -> Router:
-    """Of the routes only that could take one of these requests: the others change nothing."""
-    ids = {
-        id
-        for id, item in configuration.all("routes").items()
-        if any(request.path.startswith(_literal(uri)) for request in requests for uri in _uris(item))
-    }
-    return Router(_with_routes(configuration, ids))
+def _narrower(host: str, other: str) -> bool:
+    """Whether ``host`` is asked before ``other``, which takes it too."""
+    if host == other or host == "":
+        return False
+    return other == "" or (other.startswith("*") and host.endswith(other[1:]))
 
 
 def _uris(item: Item) -> list[str]:

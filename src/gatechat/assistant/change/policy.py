@@ -181,7 +181,7 @@ class Policy:
             return
         before = dict(plugins_in(edit.target, edit.before or {}))
         for path, conf in plugins_in(edit.target, edit.after):
-            name = "_meta.pre_function" if path.endswith("._meta.pre_function") else path.rpartition(".")[2]
+            name = plugin_at(path)
             pattern = self.forbids(name)
             if pattern is not None and before.get(path) != conf:
                 why = f": it {RUNS_CODE[pattern]}" if pattern in RUNS_CODE else ""
@@ -207,6 +207,11 @@ def plugins_in(target: Target, value: Mapping[str, JSON]) -> Iterator[tuple[str,
     for name, conf in _items(value.get("plugins")):
         yield f"plugins.{name}", conf
         yield from _inside(name, conf, f"plugins.{name}")
+
+
+def plugin_at(path: str) -> str:
+    """The plugin or code field at a path of ``plugins_in``."""
+    return "_meta.pre_function" if path.endswith("._meta.pre_function") else path.rpartition(".")[2]
 
 
 def _inside(name: str, conf: JSON, at: str) -> Iterator[tuple[str, JSON]]:

@@ -58,7 +58,8 @@ def _hosts(configuration: Configuration, target: Target, item: Item) -> Iterator
     """A route without hosts of its own answers on those of its service."""
     own = list(_of("host", "hosts", "sni", "snis")(configuration, target, item))
     service = configuration.get("services", str(item.value.get("service_id")))
-    yield from own or (_of("hosts")(configuration, target, service) if service else ())
+    hosts = own or (_of("hosts")(configuration, target, service) if service else ())
+    yield from (host.lower() for host in hosts)
 
 
 def _plugins(_: Configuration, target: Target, item: Item) -> Iterator[str]:
@@ -146,7 +147,7 @@ def _wanted(name: str, value: JSON) -> list[str]:
         isinstance(it, str | int) and not isinstance(it, bool) and it != "" for it in values
     ):
         raise Unclear(f'where "{name}": must be a text, or a list of texts of which any may fit')
-    return [str(it) for it in values]
+    return [str(it).lower() if name == "host" else str(it) for it in values]
 
 
 def _fits(texts: Iterable[str], wanted: Iterable[str]) -> bool:

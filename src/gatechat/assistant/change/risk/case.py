@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gatechat.assistant.change.impact import Impact
 from gatechat.assistant.change.model import JSON, Edit
-from gatechat.assistant.change.policy import plugins_in
+from gatechat.assistant.change.policy import plugin_at, plugins_in
 from gatechat.assistant.view.configuration import Configuration
 from gatechat.assistant.view.text import listed
 
@@ -27,7 +27,7 @@ class Case:
             old = dict(plugins_in(edit.target, edit.before or {}))
             for path, conf in plugins_in(edit.target, edit.after or {}):
                 if old.get(path) != conf:
-                    yield edit, path.rpartition(".")[2], conf, old.get(path)
+                    yield edit, plugin_at(path), conf, old.get(path)
 
 
 def name(edit: Edit) -> str:
