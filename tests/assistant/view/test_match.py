@@ -42,7 +42,16 @@ _URIS = [
     "/:any",
     "/a/",
 ]
-_HOSTS = ["foo.com", "x.foo.com", "y.x.foo.com", "bar.org", "barfoo.com", "foo.com.org"]
+_HOSTS = [
+    "foo.com",
+    "x.foo.com",
+    "y.x.foo.com",
+    "bar.org",
+    "barfoo.com",
+    "foo.com.org",
+    "Foo.com:81",
+    "X.foo.com",
+]
 _PATTERNS = ["foo.com", "*.foo.com", "*.x.foo.com", "bar.org", "FOO.com", "*", "*foo.com", "x.foo.com"]
 _VARS: list[list[Any]] = [
     [["arg_a", "==", "1"]],

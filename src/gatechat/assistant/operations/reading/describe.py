@@ -47,7 +47,7 @@ async def describe(core: Needs, arguments: Mapping[str, Any], who: Principal) ->
         name = kind.plural
         notes = traps.KINDS.get(name, _NOTHING)
         schema = await _schema(core, f"schema/{kind.schema}") if kind.schema else None
-        sides = {"": {**(schema or {}), "encrypt_fields": kind.secrets}}
+        sides: dict[str, Mapping[str, JSON]] = {"": {**(schema or {}), "encrypt_fields": kind.secrets}}
     else:
         notes = traps.PLUGINS.get(name, _NOTHING)
         sides = await _plugin(core, name)
