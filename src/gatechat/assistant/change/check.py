@@ -53,18 +53,29 @@ class Checker:
         self._resolver = resolver
         self.redactor = Redactor()
 
+    def by_schema(
+        self, edits: Sequence[Edit], catalogue: Catalogue, to_enter: Sequence[str] = ()
+    ) -> dict[Target, list[Problem]]:
+        """What the gateway's schemas say of each resource. ``to_enter``: secrets that are still missing."""
+        return {
+            edit.target: self._by_schema(edit, catalogue, to_enter)
+            for edit in edits
+            if edit.after is not None
+        }
+
     async def problems(
         self,
         edits: Sequence[Edit],
         after: Configuration,
-        catalogue: Catalogue,
+        by_schema: Mapping[Target, Sequence[Problem]],
         probes: Sequence[Probe] = (),
         *,
         secrets_allowed: bool = False,
         ask: bool = True,
         to_enter: Sequence[str] = (),
     ) -> list[Problem]:
-        """``after``: the configuration with the edits in it. ``to_enter``: secrets that are still missing.
+        """``after``: the configuration with the edits in it. Not ``ask``: what the gateway will say itself when
+        it is written to is left to it.
 
         Raises gatechat.assistant.problem.Problem when the gateway cannot be asked.
         """
@@ -73,16 +84,11 @@ class Checker:
             for edit in edits:
                 found += self._inline_secrets(edit)
         found += await self._addresses(edits)
-        found += references(edits, after)
-        by_schema = (
-            {edit.target: self._by_schema(edit, catalogue, to_enter) for edit in edits if edit.after}
-            if ask
-            else {}
-        )
-        for several in by_schema.values():
-            found += several[:_MOST_OF_ONE]
         if ask:
-            sound = [_without(edit, by_schema[edit.target]) for edit in edits if edit.after]
+            found += references(edits, after)
+            for several in by_schema.values():
+                found += several[:_MOST_OF_ONE]
+            sound = [_without(edit, by_schema[edit.target]) for edit in edits if edit.after is not None]
             found += await self._by_gateway(
                 [edit for edit in sound if edit is not None and not _unshown(edit, to_enter)]
             )
@@ -229,11 +235,9 @@ def _without(edit: Edit, problems: Sequence[Problem]) -> Edit | None:
     """What the gateway is asked about: without the plugins known to be wrong; None if the rest is wrong."""
     after = edit.after or {}
     plugins = after.get("plugins")
+    names = list(plugins) if isinstance(plugins, dict) else []
     bad = {
-        name
-        for name in plugins or ()
-        for it in problems
-        if _inside(it.path, f"{_name(edit.target)}.plugins.{name}")
+        name for name in names for it in problems if _inside(it.path, f"{_name(edit.target)}.plugins.{name}")
     }
     rest = [
         it
@@ -442,11 +446,16 @@ def _ignored(
         if isinstance(inner, Mapping):
             yield from _ignored(target, inner, part, path, old.get(name))
         elif known and not open_ and name not in ("_meta", "disable") and old.get(name, _ABSENT) != part:
-            text = "there is no such field: the gateway would ignore it"
-            yield path, Problem(target, path, text, fix=instead(name, known))
+            yield path, Problem(target, path, _IGNORED, fix=instead(name, known))
 
 
 _ABSENT: Final = object()
+_IGNORED: Final = "there is no such field: the gateway would ignore it"
+
+
+def malformed(problems: Sequence[Problem]) -> bool:
+    """Whether a value has not the shape that the rest of the code may rely on."""
+    return any(problem.message != _IGNORED for problem in problems)
 
 
 def _known_fields(schema: Schema) -> tuple[dict[str, Any], bool]:

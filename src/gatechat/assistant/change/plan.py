@@ -12,9 +12,9 @@ from typing import Final
 
 from gatechat.assistant.change import diff
 from gatechat.assistant.change.catalogue import Catalogues, Sends
-from gatechat.assistant.change.check import Checker
+from gatechat.assistant.change.check import Checker, malformed
 from gatechat.assistant.change.impact import Impact, impact
-from gatechat.assistant.change.model import Decision, Edit, Level, Plan, Probe, Problem, State
+from gatechat.assistant.change.model import Decision, Edit, Level, Plan, Probe, Problem, Reason, State
 from gatechat.assistant.change.policy import Policy
 from gatechat.assistant.change.redact import ENTER, GENERATE, Redactor, encrypted_fields, marked
 from gatechat.assistant.change.resolve import Operation, after, resolve
@@ -87,9 +87,9 @@ class Drafts:
         secrets: Sequence[str] = (),
         checked: bool = True,
     ) -> Plan:
-        """Of edits whose values are trusted (an undo, a write passed through); ``secrets`` must be entered.
+        """Of edits that are ready: an undo, whose secrets are known, or a write that is passed through.
 
-        Not ``checked``: the gateway is not asked, as it will say itself what is wrong when it is written to.
+        ``secrets`` must be entered. Not ``checked``: the gateway will say itself what is wrong with it.
         """
         configuration = await self._live.configuration(max_age=0)
         return await self._plan(
@@ -101,7 +101,7 @@ class Drafts:
             problems=tuple(problems),
             secrets=tuple(secrets),
             checked=checked,
-            trusted=True,
+            trusted=undoes is not None,
         )
 
     def digest(self, plan: Plan) -> str:
@@ -134,17 +134,20 @@ class Drafts:
         trusted: bool = False,
     ) -> Plan:
         await self.learn()
-        catalogue = await self._catalogues.get()
+        by_schema = self._checker.by_schema(edits, await self._catalogues.get(), secrets)
         changed = after(configuration, edits)
         probes = (*probes, *(probe for probe in self.policy.probes if probe not in probes))
         may_tell = trusted or who.face in self.policy.inline_secrets
         found = list(problems)
         found += self._of_request(reason)
         found += await self._checker.problems(
-            edits, changed, catalogue, probes, secrets_allowed=may_tell, ask=checked, to_enter=secrets
+            edits, changed, by_schema, probes, secrets_allowed=may_tell, ask=checked, to_enter=secrets
         )
-        what = impact(configuration, changed, edits) if edits else Impact()
-        risks = assess(Case(edits, configuration, changed, what))
+        if any(map(malformed, by_schema.values())):
+            what, risks = Impact(), [Reason("malformed", Level.HIGH, "what it would do cannot be told")]
+        else:
+            what = impact(configuration, changed, edits)
+            risks = assess(Case(edits, configuration, changed, what))
         secrets = tuple(dict.fromkeys((*secrets, *_to_enter(edits))))
         now = self._now()
         plan = Plan(

@@ -112,7 +112,8 @@ def _strings(value: Mapping[str, JSON], one: str, many: str, *more: str) -> list
     found: list[str] = []
     for name in (one, many, *more):
         part = value.get(name)
-        found += [part] if isinstance(part, str) else [it for it in part or () if isinstance(it, str)]
+        many_parts = part if isinstance(part, list) else [part]
+        found += [it for it in many_parts if isinstance(it, str)]
     return found
 
 

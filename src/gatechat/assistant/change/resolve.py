@@ -414,9 +414,12 @@ def _id_for(kind: str, value: Mapping[str, JSON]) -> str:
         text = _first(value, "sni", "snis")
     elif not text and kind == "upstreams":
         nodes = value.get("nodes")
-        text = nodes if isinstance(nodes, str) else next((str(node) for node in nodes or ()), "")
+        listed_nodes = list(nodes) if isinstance(nodes, dict | list) else [nodes or ""]
+        node = listed_nodes[0] if listed_nodes else ""
+        text = str(node.get("host", "")) if isinstance(node, dict) else str(node)
     elif not text and kind in ("global_rules", "plugin_configs", "consumer_groups"):
-        text = " ".join(value.get("plugins") or ())
+        plugins = value.get("plugins")
+        text = " ".join(plugins) if isinstance(plugins, dict) else ""
     elif not text and kind == "stream_routes":
         text = f"port-{value['server_port']}" if "server_port" in value else ""
     id = slug(text)
