@@ -54,3 +54,25 @@ async def test_an_admin_api_that_is_away_is_one_problem() -> None:
     async with admin_api({kind: (500, {}) for kind in ("routes", "services")}) as (_, client):
         with pytest.raises(Problem, match="cannot be read from the Admin API: 500"):
             await Live(client).configuration()
+
+
+async def test_credentials_are_read_less_often_but_at_once_after_a_write() -> None:
+    answers = {
+        "consumers": listed(
+            ("consumers/jack", {"username": "jack"}), ("consumers/jill", {"username": "jill"})
+        ),
+        "consumers/jack/credentials": listed(("consumers/jack/credentials/one", {"plugins": {}})),
+        "consumers/jill/credentials": (404, {"message": "Key not found"}),
+    }
+    async with admin_api(answers) as (api, client):
+        live = Live(client)
+        await live.configuration()
+        again = await live.configuration(max_age=1e-9)
+        assert list(again.all("credentials")) == ["jack/credentials/one"]
+        assert api.asked.count("consumers") == 2
+        assert api.asked.count("consumers/jack/credentials") == 1
+        live.invalidate()
+        await live.configuration()
+        assert api.asked.count("consumers/jack/credentials") == 2
+        await live.configuration(max_age=0)
+        assert api.asked.count("consumers/jill/credentials") == 3

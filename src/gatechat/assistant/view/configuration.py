@@ -15,6 +15,7 @@ from urllib.parse import quote
 from gatechat.apisix.kinds import KINDS, PREFIX
 from gatechat.assistant.admin_client import AdminClient, Answer
 from gatechat.assistant.problem import Problem
+from gatechat.assistant.view.text import line
 
 JSON: TypeAlias = Any
 
@@ -91,31 +92,41 @@ def _there_are(kind: str, items: Mapping[str, Item]) -> str:
 
 
 def _few(words: list[str]) -> str:
-    shown = ", ".join(words[:10])
+    """Names are others' text: short and clean."""
+    shown = ", ".join(line(word, 60) for word in words[:10])
     return shown if len(words) <= 10 else f"{shown}, … ({len(words)} in all)"
 
 
 @dataclass(slots=True)
 class Memory:
-    """What was read last, by path: what the Admin API answers in the same bytes is not taken apart again."""
+    """What was read last, by path: what the Admin API answers in the same bytes is not taken apart again.
+
+    ``credentials`` are those of each consumer, read at ``credentials_at`` by the monotonic clock.
+    """
 
     lists: dict[str, tuple[bytes, dict[str, Item]]] = field(default_factory=dict)
+    credentials: dict[str, dict[str, Item]] = field(default_factory=dict)
+    credentials_at: float = float("-inf")
 
 
-async def load(admin: AdminClient, memory: Memory | None = None) -> Configuration:
-    """Everything. Kinds that an older gateway has not are ``absent`` and empty (APISIX 3.3 to 3.18).
+async def load(admin: AdminClient, memory: Memory | None = None, credentials_age: float = 0) -> Configuration:
+    """Everything. Credentials, which take a request for each consumer, may be ``credentials_age`` seconds
+    old.
+
+    Kinds that an older gateway has not are ``absent`` and empty (APISIX 3.3 to 3.18).
 
     Each kind is one unpaged answer, so that no resource is missed or seen twice when others write meanwhile;
     the kinds are read one beside the other, not at one instant. Raises Problem when something cannot be read.
     """
-    return await _Reading(admin, memory or Memory()).all()
+    return await _Reading(admin, memory or Memory(), credentials_age).all()
 
 
 class _Reading:
-    def __init__(self, admin: AdminClient, memory: Memory) -> None:
+    def __init__(self, admin: AdminClient, memory: Memory, credentials_age: float) -> None:
         self._admin = admin
         self._old = memory
-        self._new = Memory()
+        self._credentials_age = credentials_age
+        self._lists: dict[str, tuple[bytes, dict[str, Item]]] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._absent: set[str] = set()
         self._headers: Mapping[str, str] = {}
@@ -127,7 +138,7 @@ class _Reading:
         kinds = {kind: task.result() for kind, task in tasks.items()}
         kinds["credentials"] = await self._credentials(list(kinds["consumers"]))
         kinds["plugin_metadata"] = await self._metadata(kinds["plugin_metadata"])
-        self._old.lists = self._new.lists
+        self._old.lists = self._lists
         return Configuration(
             MappingProxyType({kind: MappingProxyType(kinds[kind]) for kind in KINDS}),
             frozenset(self._absent),
@@ -156,33 +167,36 @@ class _Reading:
             rows = body.get("list") or []  # Lua writes an empty list as {}
             found = ((row["key"].partition(prefix)[2], _item(row)) for row in rows)
             old = (answer.body, dict(sorted(found)))
-        self._new.lists[path] = old
+        self._lists[path] = old
         return old[1]
 
     async def _credentials(self, usernames: list[str]) -> dict[str, Item]:
-        """Of each consumer; a consumer without any is answered with 404."""
-        found: dict[str, Item] = {}
-        for username in usernames[:1]:
-            answer = await self._ask(f"consumers/{quote(username, safe='')}/credentials")
-            if answer.status == 200 and "list" not in read_object(answer, "credentials"):
-                self._absent.add("credentials")  # before 3.11: what comes after the username is not looked at
-                return {}
-            found |= self._credentials_of(username, answer)
-
-        async def ask(username: str) -> dict[str, Item]:
-            answer = await self._ask(f"consumers/{quote(username, safe='')}/credentials")
-            return self._credentials_of(username, answer)
-
+        """Of each consumer, the first by itself: it shows whether there are credentials at all."""
+        now, memory = time.monotonic(), self._old
+        if now - memory.credentials_at > self._credentials_age:
+            memory.credentials, memory.credentials_at = {}, now
+        known = {name: memory.credentials[name] for name in usernames if name in memory.credentials}
+        asked = [name for name in usernames if name not in known]
+        for name in asked[:1]:
+            known[name] = await self._credentials_of(name)
+        if "credentials" in self._absent:
+            return {}
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(ask(username)) for username in usernames[1:]]
-        for task in tasks:
-            found |= task.result()
-        return dict(sorted(found.items()))
+            tasks = {name: group.create_task(self._credentials_of(name)) for name in asked[1:]}
+        memory.credentials = known | {name: task.result() for name, task in tasks.items()}
+        found = (pair for items in memory.credentials.values() for pair in items.items())
+        return dict(sorted(found, key=lambda pair: pair[0]))
 
-    def _credentials_of(self, username: str, answer: Answer) -> dict[str, Item]:
+    async def _credentials_of(self, username: str) -> dict[str, Item]:
+        """A consumer without any is answered with 404."""
+        answer = await self._ask(f"consumers/{quote(username, safe='')}/credentials")
         if answer.status == 404:
             return {}
-        return self._items(f"consumers/{username}/credentials", answer, "/consumers/")
+        body = read_object(answer, f"consumers/{username}/credentials")
+        if "list" not in body:
+            self._absent.add("credentials")  # before 3.11: what comes after the username is not looked at
+        rows = body.get("list") or []
+        return {row["key"].partition("/consumers/")[2]: _item(row) for row in rows}
 
     async def _metadata(self, listed: dict[str, Item]) -> dict[str, Item]:
         """Each by itself: APISIX decrypts their secrets when asked for one, not in the list."""

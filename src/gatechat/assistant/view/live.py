@@ -9,6 +9,8 @@ from typing import Final
 from gatechat.assistant.admin_client import AdminClient
 from gatechat.assistant.view.configuration import Configuration, Memory, load
 
+CREDENTIALS_AGE: Final = 30.0
+"""Seconds for which credentials answer questions: each consumer's take a request of their own."""
 MAX_AGE: Final = 2.0
 """Seconds for which a reading answers questions. What is about to be written to is read anew
 (``max_age=0``)."""
@@ -32,7 +34,7 @@ class Live:
         async with self._lock:
             if self._last is None or self._begun < wanted:
                 begun, writes = time.monotonic(), self._writes
-                self._last = await self._load()
+                self._last = await self._load(CREDENTIALS_AGE if max_age > 0 else 0)
                 self._begun = begun if writes == self._writes else float("-inf")
             return self._last
 
@@ -40,10 +42,11 @@ class Live:
         """To be called after a write: what was read, or is being read, before it answers nobody who asks
         later."""
         self._writes += 1
+        self._memory.credentials_at = float("-inf")
         self._begun = float("-inf")
 
-    async def _load(self) -> Configuration:
+    async def _load(self, credentials_age: float) -> Configuration:
         try:
-            return await load(self._admin, self._memory)
+            return await load(self._admin, self._memory, credentials_age)
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None

@@ -25,7 +25,7 @@ async def test_it_counts_and_names_what_is_open_off_broken_or_unused(
     }
     assert outcome.data["notes"] == [
         "1 route reachable without authentication",
-        "2 routes no rate limit",
+        "2 routes with no rate limit",
         "1 route off: off",
         "1 upstream not used: idle",
         "1 consumer without a credential: jack",

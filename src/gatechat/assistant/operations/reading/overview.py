@@ -53,10 +53,10 @@ def _plugins(configuration: Configuration) -> Iterator[str]:
 
 
 def _notes(configuration: Configuration) -> Iterator[str]:
-    for holds in ("reachable without authentication", "no rate limit"):
+    for holds, joint in (("reachable without authentication", ""), ("no rate limit", "with ")):
         found = select(configuration, "routes", {"holds": holds})
         if found:
-            yield f"{text.counted(len(found), 'routes')} {holds}"
+            yield f"{text.counted(len(found), 'routes')} {joint}{holds}"
     off = [row.handle for row in select(configuration, "routes", {"status": "off"})]
     if off:
         yield f"{text.counted(len(off), 'routes')} off: {_ids(off)}"
