@@ -104,7 +104,7 @@ async def assistant(admin: int | str, **settings: Any) -> AsyncIterator[int]:
 
 
 def _bound() -> socket.socket:
-    bound = socket.socket()
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # for NODELAY
     bound.bind(("127.0.0.1", 0))
     return bound
 

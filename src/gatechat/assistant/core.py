@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +25,8 @@ from gatechat.assistant.view.live import Live
 
 log = logging.getLogger(__name__)
 
+LEARN_SECONDS: Final = 60.0
+"""How long what the gateway told of its plugins' secrets counts."""
 POLICY_FILE: Final = "policy.toml"
 """In the data folder: read when no other is named."""
 
@@ -52,7 +55,8 @@ class Core:
             gateway=settings.gateway_url,
         )
         self.ledger = self.changes.records.ledger
-        self._knows_secrets = False
+        self._learned: float | None = None
+        """When the gateway told last what is secret, by the monotonic clock."""
         self.tools: Mapping[str, Tool] = {tool.name: tool for tool in tools}
         self._arguments = {name: Arguments(tool.input_schema) for name, tool in self.tools.items()}
         self._writes: set[asyncio.Task[Outcome]] = set()
@@ -62,7 +66,7 @@ class Core:
         """By the secret fields that the gateway told of its plugins. Raises Problem before it told any: then
         nothing of the configuration can be shown.
         """
-        if not self._knows_secrets:
+        if self._learned is None:
             raise Problem(
                 502, "the gateway was not reached yet, so that it is not known what is secret in it"
             )
@@ -75,15 +79,17 @@ class Core:
         if not self.changes.records.under_way():
             return
         try:
-            await self.renew()
+            await self.learn()
             await self.changes.recover()
         except Problem as problem:
             log.warning("a change was broken off, and cannot be seen to yet: %s", problem.message)
 
-    async def renew(self) -> None:
-        """Asks the gateway anew, once a minute at most, what is secret. Raises Problem."""
-        await self.drafts.learn()
-        self._knows_secrets = True
+    async def learn(self) -> None:
+        """Asks the gateway what is secret, unless it told it not long ago. Raises Problem."""
+        now = time.monotonic()
+        if self._learned is None or now - self._learned > LEARN_SECONDS:
+            await self.drafts.learn()
+            self._learned = now
 
     async def close(self) -> None:
         """Waits for the writes that are under way."""
@@ -115,7 +121,7 @@ class Core:
 
     async def _run(self, tool: Tool, arguments: Mapping[str, Any], who: Principal) -> Outcome:
         try:
-            await self._renewed()
+            await self._learn_if_there()
             return await tool.run(self, dict(arguments), who)
         except Problem as problem:
             return Outcome.error(problem.message)
@@ -124,10 +130,10 @@ class Core:
             unsure = "" if tool.hints.read_only else " Look at what there is now before you try again."
             return Outcome.error(f"{tool.name} failed inside the assistant; its log has the cause.{unsure}")
 
-    async def _renewed(self) -> None:
+    async def _learn_if_there(self) -> None:
         """While the gateway is away, what it told last goes on counting; before that, `redactor` refuses."""
         try:
-            await self.renew()
+            await self.learn()
         except Problem as problem:
             log.info("the gateway's plugins are not known anew: %s", problem.message)
 
