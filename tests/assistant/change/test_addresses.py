@@ -83,10 +83,13 @@ def test_a_name_is_no_address(name: str) -> None:
         ("localhost", 7000, "http://127.0.0.1:7000"),
         ("10.0.0.9", 7443, "https://10.0.0.9:7443"),
         ("203.0.113.7", 443, "https://good.example"),
+        ("apisix", 7001, "controls the gateway"),
+        ("127.0.0.1", 7443, "https://10.0.0.9:7443"),
     ],
 )
 async def test_what_gives_away_the_gateway_is_refused(host: str, port: int | None, why: str) -> None:
-    rules = Addresses(own=("http://127.0.0.1:7000", "https://10.0.0.9:7443", "https://good.example"))
+    own = ("http://127.0.0.1:7000", "https://10.0.0.9:7443", "https://good.example", "http://apisix:7001")
+    rules = Addresses(own=own)
     assert why in (await rules.refusal(host, port, known) or "")
 
 

@@ -269,6 +269,8 @@ class Addresses:
         name = _plain(host).rstrip(".").lower()
         if name in _METADATA_NAMES:
             return f"{name} is a cloud's metadata service, which hands out the machine's credentials"
+        if any(_is_at(url, name, port) for url in self.own):
+            return "it controls the gateway"
         listed = any(fnmatchcase(name, pattern.lower()) for pattern in self.hosts)
         found = (
             (ip_address("127.0.0.1"),)
@@ -317,11 +319,14 @@ class Addresses:
                 continue
             here = literal(parts.hostname)
             mine = (here,) if here is not None else await resolver(parts.hostname)
-            if address in mine or (
-                address.is_loopback and any(it.is_loopback or it.is_unspecified for it in mine)
-            ):
+            if address.is_loopback or address in mine:  # the gateway's machine may not be this one
                 return f"this is {url}, which controls the gateway"
         return None
+
+
+def _is_at(url: str, name: str, port: int | None) -> bool:
+    parts = urlsplit(url)
+    return parts.hostname == name and port == (parts.port or (443 if parts.scheme == "https" else 80))
 
 
 def network(text: str) -> Network:

@@ -74,8 +74,8 @@ class Checker:
         ask: bool = True,
         to_enter: Sequence[str] = (),
     ) -> list[Problem]:
-        """``after``: the configuration with the edits in it. Not ``ask``: what the gateway will say itself when
-        it is written to is left to it.
+        """``after``: the configuration with the edits in it. Not ``ask``: what the gateway will say
+        itself when it is written to is left to it.
 
         Raises gatechat.assistant.problem.Problem when the gateway cannot be asked.
         """
