@@ -141,10 +141,24 @@ async def test_what_cannot_be_read_is_a_problem_and_never_an_empty_configuration
 
 async def test_what_did_not_change_is_not_taken_apart_again() -> None:
     memory = Memory()
-    async with admin_api({"routes": listed(("routes/1", {"uri": "/a"}))}) as (_, client):
+    answers = {
+        "routes": listed(("routes/1", {"uri": "/a"})),
+        "services": listed(("services/1", {})),
+        "plugin_metadata": listed(("plugin_metadata/p", {})),
+        "plugin_metadata/p": (200, {"key": "/apisix/plugin_metadata/p", "value": {"a": 1}}),
+    }
+    async with admin_api(answers) as (_, client):
         first = await load(client, memory)
+        assert await load(client, memory) is first
+        answers["routes"] = listed(("routes/1", {"uri": "/b"}))
         second = await load(client, memory)
-    assert first.all("routes")["1"] is second.all("routes")["1"]
+        assert second.all("routes")["1"].value == {"uri": "/b"}
+        assert second.all("services")["1"] is first.all("services")["1"]
+        answers["plugin_metadata/p"] = (200, {"key": "/apisix/plugin_metadata/p", "value": {"a": 2}})
+        third = await load(client, memory)
+        assert third.all("plugin_metadata")["p"].value == {"a": 2}
+        answers["services"] = (404, {})
+        assert "services" in (await load(client, memory)).absent
 
 
 @pytest.mark.parametrize(

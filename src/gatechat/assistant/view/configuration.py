@@ -48,7 +48,8 @@ class Configuration:
     """kind -> id -> Item, ids as in gatechat.apisix.kinds. Two readings are never equal: compare items.
 
     ``absent`` are the kinds that the gateway does not have, ``server`` is what it calls itself
-    ("APISIX/3.18.0"), ``embedded`` says that it is gatechat's own, ``read_at`` is in Unix seconds.
+    ("APISIX/3.18.0"), ``embedded`` says that it is gatechat's own, ``read_at`` is when it was first
+    read so, in Unix seconds.
     """
 
     kinds: Mapping[str, Mapping[str, Item]]
@@ -107,6 +108,7 @@ class Memory:
     lists: dict[str, tuple[bytes, dict[str, Item]]] = field(default_factory=dict)
     credentials: dict[str, dict[str, Item]] = field(default_factory=dict)
     credentials_at: float = float("-inf")
+    last: Configuration | None = None
 
 
 async def load(admin: AdminClient, memory: Memory | None = None, credentials_age: float = 0) -> Configuration:
@@ -138,14 +140,28 @@ class _Reading:
         kinds = {kind: task.result() for kind, task in tasks.items()}
         kinds["credentials"] = await self._credentials(list(kinds["consumers"]))
         kinds["plugin_metadata"] = await self._metadata(kinds["plugin_metadata"])
+        unchanged = self._unchanged(kinds)
         self._old.lists = self._lists
-        return Configuration(
-            MappingProxyType({kind: MappingProxyType(kinds[kind]) for kind in KINDS}),
-            frozenset(self._absent),
-            self._headers.get("server", ""),
-            "x-gatechat-version" in self._headers,
-            time.time(),
-        )
+        if unchanged is None:
+            self._old.last = Configuration(
+                MappingProxyType({kind: MappingProxyType(kinds[kind]) for kind in KINDS}),
+                frozenset(self._absent),
+                self._headers.get("server", ""),
+                "x-gatechat-version" in self._headers,
+                time.time(),
+            )
+            return self._old.last
+        return unchanged
+
+    def _unchanged(self, kinds: Mapping[str, dict[str, Item]]) -> Configuration | None:
+        """The last configuration if nothing is new: what was worked out from it stays known."""
+        last = self._old.last
+        if last is None or last.absent != self._absent or last.server != self._headers.get("server", ""):
+            return None
+        one_by_one = ("credentials", "plugin_metadata")
+        if any(self._old.lists.get(path) is not parsed for path, parsed in self._lists.items()):
+            return None
+        return last if all(last.all(kind) == kinds[kind] for kind in one_by_one) else None
 
     async def _ask(self, path: str) -> Answer:
         async with self._slots:
