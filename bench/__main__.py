@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx2
 
+from bench import mcp
 from bench.tools import (
     ENVOY_CPU,
     OTHER_CPU,
@@ -263,6 +264,14 @@ def first_answer() -> list[Row]:
     ]
 
 
+def mcp_face(seconds: float) -> list[Row]:
+    with backend() as upstream, fresh_gateway() as running:
+        for number in range(100):
+            running.put(f"routes/{number}", route(f"/bench/{number}", upstream))
+        key = running.admin.headers["x-api-key"]
+        return mcp.rows(str(running.admin.base_url).rstrip("/"), key, seconds, ENVOY_CPU)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--pairs", type=int, default=5, help="pairs of runs per ratio")
@@ -270,13 +279,14 @@ def main() -> None:
     parser.add_argument(
         "--routes", default="10,1000,10000,50000", help="sizes of the route table, the smallest first"
     )
-    parser.add_argument("--only", choices=["throughput", "routes", "start"], help="one part")
+    parser.add_argument("--only", choices=["throughput", "routes", "start", "mcp"], help="one part")
     chosen = parser.parse_args()
     sizes = [int(size) for size in chosen.routes.split(",")]
     parts: dict[str, Callable[[], list[Row]]] = {
         "throughput": lambda: throughput(chosen.pairs, chosen.seconds),
         "routes": lambda: by_routes(chosen.pairs, chosen.seconds, sizes),
         "start": first_answer,
+        "mcp": lambda: mcp_face(chosen.seconds),
     }
     python = platform.python_version()
     print(f"{platform.machine()}, Python {python}, {chosen.pairs} pairs of {chosen.seconds:g} s\n")
