@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +84,8 @@ async def mcp(settings: Mapping[str, Any]) -> None:
         checked = AssistantSettings(**settings)
     except SettingsError as error:
         raise CliError(str(error)) from error
-    await stdio.serve(checked)
+    with _told():
+        await stdio.serve(checked)
 
 
 async def gateway(options: GatewayOptions) -> None:
@@ -158,9 +159,22 @@ async def _assistant(options: AssistantOptions) -> AsyncIterator[str]:
     from gatechat.assistant.app import create_app
 
     with ports.bind(options.listens_on) as bound:
-        app = create_app(_checked(options, port=bound.getsockname()[1]))
+        with _told():
+            app = create_app(_checked(options, port=bound.getsockname()[1]))
         async with _serving(HttpServer(app, bound)) as url:
             yield url
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the assistant cannot start with, as CliError."""
+    from gatechat.assistant.change.policy import PolicyError
+    from gatechat.assistant.ledger import LedgerError
+
+    try:
+        yield
+    except (PolicyError, LedgerError) as error:
+        raise CliError(str(error)) from error
 
 
 def _checked(options: AssistantOptions, port: int) -> AssistantSettings:
