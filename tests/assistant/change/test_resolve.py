@@ -220,6 +220,33 @@ def test_what_is_not_clear_is_a_problem(operations: list[Any], message: str, fix
     assert fix in told
 
 
+@pytest.mark.parametrize(
+    ("kind", "id"),
+    [
+        ("routes", ".."),
+        ("routes", "."),
+        ("routes", "../consumers/jack"),
+        ("routes", "a/b"),
+        ("routes", "a%2fb"),
+        ("routes", "a b"),
+        ("routes", "a?force=true"),
+        ("routes", "ä"),
+        ("consumers", "jack/credentials/x"),
+        ("credentials", "x"),
+        ("credentials", "jack/../x"),
+        ("credentials", "../credentials/x"),
+        ("secrets", "vault"),
+        ("secrets", "volt/x"),
+        ("secrets", "vault/.."),
+    ],
+)
+def test_an_id_leads_nowhere_else(kind: str, id: str) -> None:
+    for action, more in (("create", {}), ("replace", {"create_missing": True})):
+        found = resolved({}, operation(action, kind, id, {"plugins": {}}, **more))
+        assert found.edits == ()
+        assert len(found.problems) == 1
+
+
 def test_all_problems_are_told_at_once() -> None:
     found = resolved(HERE, operation("merge", "routes", "x", {}), operation("merge", "nope", "y", {}))
     assert len(found.problems) == 2

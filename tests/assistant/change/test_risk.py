@@ -15,6 +15,7 @@ B: dict[str, Any] = {"upstream_id": "u"}
 LOGGER = {"http-logger": {"uri": "http://logs.example/", "auth_header": "s3cret-header"}}
 HERE: dict[str, dict[str, Any]] = {
     "upstreams": {
+        "v": {"nodes": {"10.0.0.9:80": 1}},
         "u": {"nodes": {"10.0.0.1:80": 1}},
         "w": {"nodes": {"10.0.0.1:80": 1}, "tls": {"verify": True}},
     },
@@ -27,6 +28,11 @@ HERE: dict[str, dict[str, Any]] = {
         "open": {"uri": "/open", "plugins": {"uri-blocker": {"block_rules": ["x"]}}, **B},
         "limited": {"uri": "/limited", "plugin_config_id": "p", "plugins": KEY, **B},
         "logged": {"uri": "/logged", "plugins": {**KEY, **LOGGER}, **B},
+        "adds": {
+            "uri": "/adds",
+            "plugins": {**KEY, "proxy-rewrite": {"headers": {"set": {"X-Api-Key": "s3cret-key"}}}},
+            **B,
+        },
         "one": {"uri": "/one", "service_id": "s"},
     },
     **{"protos": {f"p{n}": {"content": "x"} for n in range(60)}},
@@ -103,6 +109,8 @@ TABLE: list[tuple[str, Level | None, list[Any]]] = [
         None,
         [operation("merge", "routes", "logged", {"plugins": {"http-logger": {"timeout": 1}}})],
     ),
+    ("secret_moves", Level.HIGH, [operation("merge", "routes", "adds", {"upstream_id": "v"})]),
+    ("secret_moves", None, [operation("merge", "routes", "adds", {"upstream_id": "w"})]),
     ("sends_away", Level.MEDIUM, [plugin("http-logger", {"uri": "http://logs.example/"})]),
     ("sends_away", Level.MEDIUM, [plugin("proxy-mirror", {"host": "http://mirror.example"})]),
     ("sends_away", Level.MEDIUM, [plugin("forward-auth", {"uri": "http://auth.example/"})]),

@@ -138,7 +138,7 @@ class Checker:
                     continue
                 why = await self._policy.addresses.refusal(place.host, place.port, self._resolver)
                 if why:
-                    text = f"the policy lets the gateway connect nowhere like this: {why}"
+                    text = f"the gateway may not be made to connect there: {why}"
                     fix = "name the backend's own address; the gateway's owner may allow others"
                     found.append(
                         Problem(edit.target, f"{_name(edit.target)}.{place.path}", text, place.host, fix)

@@ -91,7 +91,7 @@ class Drafts:
 
         ``secrets`` must be entered. Not ``checked``: the gateway will say itself what is wrong with it.
         """
-        configuration = await self._live.configuration(max_age=0)
+        configuration = await (self._live.configuration(max_age=0) if checked else self._live.configuration())
         return await self._plan(
             configuration,
             tuple(edits),
@@ -144,7 +144,7 @@ class Drafts:
             edits, changed, by_schema, probes, secrets_allowed=may_tell, ask=checked, to_enter=secrets
         )
         if any(map(malformed, by_schema.values())):
-            what, risks = Impact(), [Reason("malformed", Level.HIGH, "what it would do cannot be told")]
+            what, risks = Impact(), [] if checked else [Reason("malformed", Level.HIGH, _UNTOLD)]
         else:
             what = impact(configuration, changed, edits)
             risks = assess(Case(edits, configuration, changed, what))
@@ -187,6 +187,9 @@ class Drafts:
         ]
 
 
+_UNTOLD: Final = (
+    "what it would do cannot be told, as its values have not the shape that the gateway describes"
+)
 _HEIGHT: Final[Mapping[Level, int]] = {Level.LOW: 0, Level.MEDIUM: 1, Level.HIGH: 2}
 
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gatechat.apisix.kinds import KINDS, WRITE_ORDER
+from gatechat.apisix.schemas import SECRET_MANAGERS
 from gatechat.assistant.change.model import JSON, Action, Edit, Problem, Target
 from gatechat.assistant.change.redact import Redactor, Unrestorable
 from gatechat.assistant.change.selection import Unclear, Where, select
@@ -156,6 +157,7 @@ class _Resolving:
             return Target(kind, self.configuration.resolve(kind, word))
         except AdminProblem as problem:
             if problem.status == 404 and operation.action is Action.REPLACE and operation.create_missing:
+                _check_id(Target(kind, word))
                 return Target(kind, word)
             advice = " To make a new one, use create." if operation.action is Action.REPLACE else ""
             raise _Refused(problem.message + advice, path=f"{kind}/{word}") from None
@@ -247,6 +249,7 @@ class _Resolving:
                 notes.append(f"name {name}, from its path")
                 value = {"name": name, **value}
         target = Target(kind, id)
+        _check_id(target)
         if self._there(target) is not None or target in self.edits:
             raise _Refused(
                 f"{_path(target)} is there already", "use merge or replace, or give another id", _path(target)
@@ -309,6 +312,29 @@ class _Resolving:
             fix = instead(text, [*(id for id in there if id not in gone), *filter(None, names.values())])
             self.problems.append(Problem(target, at, f"there is no {kind}/{text}", word, fix))
         return word
+
+
+_SEGMENT: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,128}")
+_FORMS: Final = {"credentials": "jack/credentials/laptop", "secrets": "vault/main"}
+"""The ids that have more than one segment."""
+
+
+def _check_id(target: Target) -> None:
+    """Raises _Refused for an id that would lead elsewhere in the Admin API, or nowhere."""
+    form = _FORMS.get(target.kind, "one")
+    parts = target.id.split("/")
+    right = len(parts) == form.count("/") + 1 and all(map(_SEGMENT.fullmatch, parts))
+    if not right or (target.kind == "credentials" and parts[1] != "credentials"):
+        fix = (
+            f'write it like "{form}"'
+            if target.kind in _FORMS
+            else "letters, digits, '_', '-' and '.' are allowed"
+        )
+        raise _Refused("this is no id", fix, _path(target), target.id)
+    if target.kind == "secrets" and parts[0] not in SECRET_MANAGERS:
+        raise _Refused(
+            f"there is no secret manager {parts[0]}", instead(parts[0], SECRET_MANAGERS), _path(target)
+        )
 
 
 def in_order(edits: Iterator[Edit]) -> list[Edit]:

@@ -9,6 +9,7 @@ from gatechat.assistant.change.addresses import places
 from gatechat.assistant.change.model import Edit, Level, Reason
 from gatechat.assistant.change.redact import Redactor
 from gatechat.assistant.change.risk.case import Case, few, name
+from gatechat.assistant.view.effective import effective
 
 
 def rule(case: Case) -> Iterator[Reason]:
@@ -26,6 +27,22 @@ def rule(case: Case) -> Iterator[Reason]:
             yield Reason(
                 "secret_moves", Level.HIGH, f"{name(edit)} sends a secret that it keeps to {few(new)}"
             )
+
+    if case.impact.moved:
+        yield from _with_the_request(case)
+
+
+def _with_the_request(case: Case) -> Iterator[Reason]:
+    """Headers that a route adds to what it sends to its backend, which is another now."""
+    before, after = effective(case.before).routes, effective(case.after).routes
+    for id, route in after.items():
+        old = before.get(id)
+        if old is None or set(route.backend.nodes) <= set(old.backend.nodes):
+            continue
+        rewrite = {one.name: dict(one.conf) for one in route.running if one.name == "proxy-rewrite"}
+        if _REDACTOR.secrets("routes", {"plugins": rewrite}):
+            text = f"routes/{id} adds a secret to requests, which now go to {few(route.backend.nodes)}"
+            yield Reason("secret_moves", Level.HIGH, text)
 
 
 def _plugins_moved(edit: Edit) -> bool:
