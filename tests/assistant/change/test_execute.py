@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gatechat.assistant.change.execute import Executor, Stale, in_order
+from gatechat.assistant.change.execute import Executor, in_order
 from gatechat.assistant.change.model import Action, Edit, State, Target
 from gatechat.assistant.change.resources import Resources, holds, merge_patch, same
 from gatechat.assistant.problem import Problem
@@ -80,15 +80,13 @@ LOST = {
 
 
 @pytest.mark.parametrize("name", LOST)
-async def test_nothing_is_written_when(name: str) -> None:
+async def test_it_is_a_conflict_when(name: str) -> None:
     admin = AdminInMemory()
     admin.hold("routes", "1", {"uri": "/old"})
     edits = [admin.edit("upstreams", "u", {"n": 1}), admin.edit("routes", "1", {"uri": "/new"})]
     LOST[name](admin)
-    with pytest.raises(Stale) as stale:
-        await Executor(Resources(admin)).apply(edits)
-    assert len(stale.value.conflicts) == 1
-    assert admin.writes == []
+    [conflict] = await Executor(Resources(admin)).conflicts(edits)
+    assert conflict.edit in edits
 
 
 async def test_a_refused_step_takes_the_done_ones_back() -> None:

@@ -14,7 +14,7 @@ from gatechat.assistant.change import approval as approvals
 from gatechat.assistant.change import drift, prove, recover, undo
 from gatechat.assistant.change.approval import NotApproved
 from gatechat.assistant.change.entering import fill_in
-from gatechat.assistant.change.execute import FOR_GOOD, Conflict, Done, Execution, Executor, Stale
+from gatechat.assistant.change.execute import FOR_GOOD, Conflict, Done, Execution, Executor
 from gatechat.assistant.change.model import (
     Approval,
     Change,
@@ -255,13 +255,7 @@ class Changes:
     ) -> Change:
         """From here on the ledger says that it is under way; it must say how it ended."""
         started = self._settings.now()
-        try:
-            execution = await self._executor.apply(edits)
-        except Stale as stale:
-            execution = Execution([Done(edit) for edit in edits], "others changed what it is about")
-            log.info("plan %s: %s", plan.id, stale)
-        except Failure as failure:
-            execution = Execution([Done(edit) for edit in edits], failure.message)
+        execution = await self._executor.apply(edits)
         proofs: list[Proof] = []
         state = execution.state
         if state is State.APPLIED:

@@ -38,14 +38,6 @@ class Conflict:
     found: Held | None
 
 
-class Stale(Exception):
-    """Nothing was written: others changed what the plan is about."""
-
-    def __init__(self, conflicts: Sequence[Conflict]) -> None:
-        super().__init__(f"{len(conflicts)} resources changed")
-        self.conflicts = tuple(conflicts)
-
-
 @dataclass(slots=True)
 class Done:
     """One edit and what became of it. ``edit.target`` is where it was really written."""
@@ -107,11 +99,7 @@ class Executor:
         return [it for it in await asyncio.gather(*map(look, edits)) if it is not None]
 
     async def apply(self, edits: Sequence[Edit]) -> Execution:
-        """Writes all of the edits or, as far as the gateway lets us, none. Raises Stale or Problem before the
-        first write only.
-        """
-        if conflicts := await self.conflicts(edits):
-            raise Stale(conflicts)
+        """Writes all of the edits or, as far as the gateway lets us, none. Call it right after conflicts."""
         ordered = in_order(edits)
         execution = Execution([Done(edit) for edit in ordered])
         try:
