@@ -13,6 +13,8 @@ from typing import Any
 import typer.main
 
 from gatechat.apisix.kinds import KINDS
+from gatechat.assistant.operations.tool import Tool
+from gatechat.assistant.operations.tools import TOOLS
 from gatechat.cli.commands import app
 from gatechat.gateway.admin.differs import BALANCERS, UNSUPPORTED
 from gatechat.gateway.plugin import Difference, Plugin
@@ -36,6 +38,11 @@ DIFFERENCES_TEXT = """\
 What it cannot do is refused with a 400 that names the field and says why: nothing is taken and ignored.
 These are the differences that we know of.
 
+"""
+TOOLS_TEXT = """\
+# Tools
+
+What an assistant can do, over [MCP](mcp.md) and every other face.
 """
 SETTINGS_TEXT = """\
 # Settings
@@ -62,6 +69,7 @@ def pages() -> dict[Path, str]:
     made[Path("plugins/index.md")] = plugins_page()
     made[Path("differences.md")] = differences_page()
     made[Path("settings.md")] = settings_page()
+    made[Path("tools.md")] = tools_page()
     return made
 
 
@@ -69,6 +77,31 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def tools_page() -> str:
+    return "".join(
+        (MADE.format(source="src/gatechat/assistant/operations/tools.py"), TOOLS_TEXT, *map(_tool, TOOLS))
+    )
+
+
+def _tool(tool: Tool) -> str:
+    hints = tool.hints
+    facts = [
+        "reads"
+        if hints.read_only
+        else "destructive"
+        if hints.destructive
+        else "changes nothing at the gateway",
+        "asking twice is as asking once" if hints.idempotent else "",
+        "reaches what is behind the gateway" if hints.open_world else "",
+        f"from the role {tool.role.name.lower()}",
+    ]
+    rows = [list(row) for row in _fields(tool.input_schema, "")]
+    arguments = (
+        table(["Argument", "Type", "Default", "Meaning"], rows) if rows else "It takes no arguments.\n"
+    )
+    return f"\n## {tool.name}\n\n{tool.words} ({'; '.join(filter(None, facts))})\n\n{arguments}"
 
 
 def plugin_page(plugin: Plugin) -> str:

@@ -262,6 +262,7 @@ TESTED_THROUGH = {
     "assistant/faces/mcp/*.py": "assistant/faces/test_mcp.py",
     "assistant/faces/pages.py": "assistant/test_app.py",
     "assistant/operations/*.py": "assistant/faces/test_openapi.py",
+    "assistant/principal.py": "assistant/test_core.py",
     "assistant/problem.py": "assistant/test_app.py",
     "cli/errors.py": "cli/test_commands.py",
     "cli/options.py": "cli/test_commands.py",
