@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gatechat.assistant.change import policy
 from gatechat.assistant.change.model import Decision, Level, Plan, Probe, Reason, State
 from gatechat.assistant.change.policy import Mode, Policy, PolicyError, load, parse, probe_of
 from gatechat.assistant.principal import Principal, Role
@@ -131,13 +134,13 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
         header = "X-Ok: yes"
         """
     )
-    policy = load(file, own=["http://127.0.0.1:9180"])
-    assert (policy.mode, policy.largest_plan, policy.elicitation) == (Mode.ASK_ALWAYS, 5, False)
-    assert policy.inline_secrets == {"cli"}
-    assert policy.forbidden_plugins == ("cors",)
-    assert [str(it) for it in policy.addresses.networks] == ["10.0.0.0/8", "fd00::/8"]
-    assert policy.addresses.own == ("http://127.0.0.1:9180",)
-    assert policy.probes == (Probe("GET", "/health", status=200, header=("x-ok", "yes"), required=True),)
+    found = load(file, own=["http://127.0.0.1:9180"])
+    assert (found.mode, found.largest_plan, found.elicitation) == (Mode.ASK_ALWAYS, 5, False)
+    assert found.inline_secrets == {"cli"}
+    assert found.forbidden_plugins == ("cors",)
+    assert [str(it) for it in found.addresses.networks] == ["10.0.0.0/8", "fd00::/8"]
+    assert found.addresses.own == ("http://127.0.0.1:9180",)
+    assert found.probes == (Probe("GET", "/health", status=200, header=("x-ok", "yes"), required=True),)
 
 
 @pytest.mark.parametrize(
@@ -205,3 +208,11 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_a_probe_that_is_not_understood_is_an_error(row: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         probe_of(row)
+
+
+def test_the_examples_of_the_documentation_are_policies() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "policy.md").read_text("utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert parse(block).protected.labels == ("tier=gold",)
+    assert parse(textwrap.dedent((policy.__doc__ or "").partition("\n\n")[2])).largest_plan == 200
+    assert all(f"`{name}`" in page for name in policy.RUNS_CODE)
