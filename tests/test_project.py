@@ -259,8 +259,13 @@ def test_every_dependency_is_locked() -> None:
 
 TESTED_THROUGH = {
     "apisix/secret_fields.py": "apisix/test_kinds.py",
+    "assistant/change/by_schema.py": "assistant/change/test_check.py",
+    "assistant/change/catalogue.py": "assistant/change/test_check.py",
+    "assistant/change/references.py": "assistant/change/test_check.py",
+    "assistant/change/risk/*.py": "assistant/change/test_risk.py",
     "assistant/faces/mcp/*.py": "assistant/faces/test_mcp.py",
     "assistant/faces/pages.py": "assistant/test_app.py",
+    "assistant/operations/changing/plan_state.py": "assistant/operations/changing/test_plan.py",
     "assistant/operations/*.py": "assistant/faces/test_openapi.py",
     "assistant/principal.py": "assistant/test_core.py",
     "assistant/problem.py": "assistant/test_app.py",

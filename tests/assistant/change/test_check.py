@@ -11,10 +11,11 @@ import pytest_asyncio
 from gatechat.assistant.admin_client import AdminClient, Answer
 from gatechat.assistant.change.addresses import Address
 from gatechat.assistant.change.catalogue import Catalogues
-from gatechat.assistant.change.check import Checker, references
+from gatechat.assistant.change.check import Checker
 from gatechat.assistant.change.model import Problem
 from gatechat.assistant.change.policy import Policy
 from gatechat.assistant.change.redact import ENTER, GENERATE, Redactor
+from gatechat.assistant.change.references import references
 from gatechat.assistant.change.resolve import Operation, after, resolve
 from gatechat.assistant.problem import Problem as Failure
 from tests.assistant.change.planning import Kinds, configuration, operation

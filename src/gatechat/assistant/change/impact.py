@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
@@ -156,9 +157,16 @@ class _Comparison:
         self._edits = [edit for edit in edits if not _only_words(edit)]
         ids = self._affected(before) | self._affected(after)
         self._whole = (before, after)
-        self._old, self._new = _Paths(before), _Paths(after)
         self._before = effective(_with_routes(before, ids)).routes
         self._after = effective(_with_routes(after, ids)).routes
+
+    @cached_property
+    def _old(self) -> _Paths:
+        return _Paths(self._whole[0])
+
+    @cached_property
+    def _new(self) -> _Paths:
+        return _Paths(self._whole[1])
 
     def _affected(self, configuration: Configuration) -> set[str]:
         """The routes that an edit reaches, directly or through what they refer to."""

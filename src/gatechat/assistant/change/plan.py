@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from gatechat.assistant.change import diff
+from gatechat.assistant.change.by_schema import malformed
 from gatechat.assistant.change.catalogue import Catalogues, Sends
-from gatechat.assistant.change.check import Checker, malformed
+from gatechat.assistant.change.check import Checker
 from gatechat.assistant.change.impact import Impact, impact
 from gatechat.assistant.change.model import Decision, Edit, Level, Plan, Probe, Problem, Reason, State
 from gatechat.assistant.change.policy import Policy
