@@ -82,9 +82,11 @@ def create_app(settings: AssistantSettings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await core.start()
-        async with mcp.running():
-            yield
-        await core.close()
+        try:
+            async with mcp.running():
+                yield
+        finally:
+            await core.close()
 
     app = Starlette(
         routes=[
