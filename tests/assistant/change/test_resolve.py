@@ -135,6 +135,11 @@ def test_names_may_be_used_where_ids_are_meant() -> None:
     assert "upstream_id: backend is upstreams/u" in "; ".join(edit.notes)
 
 
+def test_a_field_of_the_same_name_elsewhere_is_no_reference() -> None:
+    nacos = {"service_name": "x", "discovery_type": "nacos", "discovery_args": {"group_id": "DEFAULT"}}
+    assert only(operation("create", "upstreams", "n", nacos)).after == nacos
+
+
 def test_names_of_what_the_same_plan_creates_may_be_used_before_it() -> None:
     found = resolved(
         {},

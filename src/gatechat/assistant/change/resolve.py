@@ -29,7 +29,9 @@ _LINKS: Final[Mapping[str, str]] = {
     "client_cert_id": "ssls",
     "proto_id": "protos",
 }
-"""Fields, at any depth, that hold an id of another resource."""
+"""Fields that hold an id of another resource."""
+_AT_ANY_DEPTH: Final = frozenset({"upstream_id", "client_cert_id", "proto_id"})
+"""The others are meant at the top only: discovery_args has a group_id that is something else."""
 _UNNAMED: Final = frozenset(
     {"consumers", "credentials", "global_rules", "plugin_metadata", "secrets", "ssls"}
 )
@@ -277,12 +279,8 @@ class _Resolving:
         found: dict[str, JSON] = {}
         for name, part in value.items():
             here = f"{at}.{name}"
-            if (
-                name in _LINKS
-                and isinstance(part, str | int)
-                and not isinstance(part, bool)
-                and old.get(name) != part
-            ):
+            known = name in _LINKS and (name in _AT_ANY_DEPTH or at == _path(target))
+            if known and isinstance(part, str | int) and not isinstance(part, bool) and old.get(name) != part:
                 found[name] = self._id(_LINKS[name], part, target, here, notes)
             else:
                 found[name] = self._linked(part, old.get(name), target, here, notes)
