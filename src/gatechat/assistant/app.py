@@ -17,8 +17,11 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from gatechat.assistant.admin_client import Health
+from gatechat.assistant.change.changes import Changes
 from gatechat.assistant.core import Core
 from gatechat.assistant.faces import manifest, openapi, pages
+from gatechat.assistant.faces.console.app import Console
+from gatechat.assistant.faces.console.doors import Doors, approver_key
 from gatechat.assistant.faces.forwarder import Forwarder
 from gatechat.assistant.faces.mcp.http import PATH as MCP_PATH
 from gatechat.assistant.faces.mcp.http import McpEndpoint
@@ -98,7 +101,8 @@ def create_app(settings: AssistantSettings) -> Starlette:
             Route("/legal", show_legal),
             Route("/healthz", show_health),
             Route(MCP_PATH, mcp),
-            Mount("/apisix/admin/", Forwarder(core.admin, settings)),
+            *_console(core, settings),
+            Mount("/apisix/admin/", Forwarder(core.admin, settings, _writes_through(core, settings))),
         ],
         middleware=[Middleware(Guard, settings=settings)],
         exception_handlers={Problem: _problem, HTTPException: _http_problem, Exception: _unexpected},
@@ -106,6 +110,18 @@ def create_app(settings: AssistantSettings) -> Starlette:
     )
     app.router.redirect_slashes = False  # /apisix/admin is no other name for /apisix/admin/
     return app
+
+
+def _writes_through(core: Core, settings: AssistantSettings) -> Changes | None:
+    """None where nothing lasts: a plan that waits could not be approved, nor a change be undone."""
+    return core.changes if settings.data_dir is not None else None
+
+
+def _console(core: Core, settings: AssistantSettings) -> list[Route]:
+    if settings.data_dir is None:
+        return []
+    doors = Doors(approver_key(settings.data_dir), core.ledger.use_code)
+    return Console(core.changes, doors, lambda: core.drafts.redactor, settings.url).routes()
 
 
 @cache

@@ -30,6 +30,11 @@ _HOST = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9-]+(?: *, *[A-Za-z0-9-]+)*")
 
 
+def _has_its_own_door(path: str) -> bool:
+    """The console's pages: browsers send no bearer token, and a token is no leave to approve."""
+    return path in ("/approver", "/plans") or path.startswith("/plans/")
+
+
 class Guard:
     """ASGI middleware around all faces."""
 
@@ -118,7 +123,7 @@ class Guard:
         return Response(status_code=204, headers=allowed)
 
     def _check_token(self, scope: Scope, headers: Headers) -> None:
-        if self._token is None or scope["path"] in OPEN_PATHS:
+        if self._token is None or scope["path"] in OPEN_PATHS or _has_its_own_door(scope["path"]):
             return
         kind, _, given = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1"), self._token):

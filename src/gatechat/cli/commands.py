@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import platform
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +16,9 @@ from gatechat.cli import data_dir as data
 from gatechat.cli import options
 from gatechat.cli.errors import CliError
 from gatechat.cli.ports import LOOPBACK, Port
+
+if TYPE_CHECKING:
+    from gatechat.assistant.core import Core
 
 EMAIL = "support@example.com"
 app = typer.Typer(
@@ -253,6 +257,188 @@ def move(
 
 
 @app.command()
+def approve(
+    *,
+    id: options.PlanId,
+    config: options.Config = None,
+    data_dir: options.DataDir,
+    admin_url: options.AdminUrl = None,
+    admin_port: options.AdminPort = 9180,
+    admin_key: options.AdminKey = None,
+    public_url: options.PublicUrl = None,
+) -> None:
+    """Approve a plan that waits, after a look at it. Needs a terminal."""
+    from gatechat.cli import ledger_commands
+
+    api = _admin_api(admin_url, admin_port, admin_key, data_dir)
+    _on_ledger(data_dir, api, public_url, lambda core: ledger_commands.approve(core, id))
+
+
+@app.command()
+def reject(
+    *,
+    id: options.PlanId,
+    reason: options.Why = "",
+    config: options.Config = None,
+    data_dir: options.DataDir,
+    admin_url: options.AdminUrl = None,
+    admin_port: options.AdminPort = 9180,
+    admin_key: options.AdminKey = None,
+    public_url: options.PublicUrl = None,
+) -> None:
+    """Reject a plan that waits."""
+    from gatechat.cli import ledger_commands
+
+    api = _admin_api(admin_url, admin_port, admin_key, data_dir)
+    _on_ledger(data_dir, api, public_url, lambda core: ledger_commands.reject(core, id, reason))
+
+
+@app.command()
+def apply(
+    *,
+    id: options.PlanId,
+    config: options.Config = None,
+    data_dir: options.DataDir,
+    admin_url: options.AdminUrl = None,
+    admin_port: options.AdminPort = 9180,
+    admin_key: options.AdminKey = None,
+    gateway_url: options.GatewayUrl = "http://localhost:9080",
+    public_url: options.PublicUrl = None,
+) -> None:
+    """Apply a plan that may be applied."""
+    from gatechat.cli import ledger_commands
+
+    api = _admin_api(admin_url, admin_port, admin_key, data_dir)
+    _on_ledger(data_dir, api, public_url, lambda core: ledger_commands.apply(core, id), gateway_url)
+
+
+@app.command()
+def undo(
+    *,
+    id: options.PlanId,
+    reason: options.Why = "",
+    config: options.Config = None,
+    data_dir: options.DataDir,
+    admin_url: options.AdminUrl = None,
+    admin_port: options.AdminPort = 9180,
+    admin_key: options.AdminKey = None,
+    gateway_url: options.GatewayUrl = "http://localhost:9080",
+    public_url: options.PublicUrl = None,
+) -> None:
+    """Take a change back.
+
+    Plans the way back and shows it; in a terminal it is applied once you have said yes.
+    """
+    from gatechat.cli import ledger_commands
+
+    api = _admin_api(admin_url, admin_port, admin_key, data_dir)
+    _on_ledger(data_dir, api, public_url, lambda core: ledger_commands.undo(core, id, reason), gateway_url)
+
+
+@app.command()
+def plan(
+    *,
+    file: Annotated[
+        Path, typer.Option("-f", "--file", metavar="PATH", help="A file as `export` writes it, or a folder.")
+    ],
+    delete: Annotated[bool, typer.Option("--delete", help="Also delete what no file has.")] = False,
+    reason: options.Why = "",
+    config: options.Config = None,
+    data_dir: options.DataDir,
+    admin_url: options.AdminUrl = None,
+    admin_port: options.AdminPort = 9180,
+    admin_key: options.AdminKey = None,
+    gateway_url: options.GatewayUrl = "http://localhost:9080",
+    public_url: options.PublicUrl = None,
+) -> None:
+    """Plan what makes the gateway hold what files say.
+
+    In the form of APISIX's declarative apisix.yaml; in a terminal it is applied once you have said yes.
+    """
+    from gatechat.cli import ledger_commands
+
+    api = _admin_api(admin_url, admin_port, admin_key, data_dir)
+    _on_ledger(
+        data_dir,
+        api,
+        public_url,
+        lambda core: ledger_commands.plan(core, file, reason, delete=delete),
+        gateway_url,
+    )
+
+
+@app.command()
+def show(
+    *,
+    id: options.PlanId,
+    config: options.Config = None,
+    data_dir: options.DataDir,
+    admin_url: options.AdminUrl = None,
+    admin_port: options.AdminPort = 9180,
+    admin_key: options.AdminKey = None,
+    public_url: options.PublicUrl = None,
+) -> None:
+    """Show a plan or a change, with its diff."""
+    from gatechat.cli import ledger_commands
+
+    api = _admin_api(admin_url, admin_port, admin_key, data_dir)
+    _on_ledger(data_dir, api, public_url, lambda core: ledger_commands.show(core, id))
+
+
+@app.command()
+def history(
+    *,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many.")] = 20,
+    config: options.Config = None,
+    data_dir: options.DataDir,
+    admin_url: options.AdminUrl = None,
+    admin_port: options.AdminPort = 9180,
+    admin_key: options.AdminKey = None,
+    public_url: options.PublicUrl = None,
+) -> None:
+    """List what was changed, the newest first, and the plans that wait."""
+    from gatechat.cli import ledger_commands
+
+    api = _admin_api(admin_url, admin_port, admin_key, data_dir)
+    _on_ledger(data_dir, api, public_url, lambda core: ledger_commands.history(core, limit))
+
+
+@app.command()
+def audit(
+    *,
+    what: Annotated[str, typer.Argument(metavar="verify|export", help="Check the ledger, or write it out.")],
+    head: Annotated[
+        str | None, typer.Option("--head", help="A hash that an earlier `audit verify` showed.")
+    ] = None,
+    config: options.Config = None,
+    data_dir: options.DataDir,
+) -> None:
+    """Check that the ledger was not altered, or write it out as JSON lines, without secrets."""
+    from gatechat.cli import ledger_commands
+
+    if what == "export":
+        ledger_commands.export(data_dir, sys.stdout.write)
+    elif what == "verify":
+        raise typer.Exit(0 if ledger_commands.verify(data_dir, head) else 1)
+    else:
+        raise CliError(f"gatechat audit {what}: there are verify and export.")
+
+
+@app.command()
+def console(
+    *,
+    config: options.Config = None,
+    data_dir: options.DataDir,
+    port: options.Port = 5000,
+    public_url: options.PublicUrl = None,
+) -> None:
+    """Print a link to the pages where you approve plans. Needs a terminal."""
+    from gatechat.cli import ledger_commands
+
+    ledger_commands.console(data.prepare(data_dir), public_url or f"http://localhost:{port}")
+
+
+@app.command()
 def doctor(
     *,
     config: options.Config = None,
@@ -291,6 +477,29 @@ def _admin_api(url: str | None, port: int, key: str | None, data_dir: Path) -> t
     """The Admin API to work with, and the key for it: without a URL, the embedded gateway's."""
     url = url or f"http://{LOOPBACK}:{port}"
     return url, data.key_for(url, key, data_dir)
+
+
+def _on_ledger(
+    data_dir: Path,
+    api: tuple[str, str | None],
+    public_url: str | None,
+    work: Callable[[Core], Awaitable[None]],
+    gateway_url: str = "http://localhost:9080",
+) -> None:
+    """Runs a command on the data folder, beside a running assistant or without one."""
+    from gatechat.cli import ledger_commands
+
+    async def run() -> None:
+        async with ledger_commands.opened(
+            data_dir=data.prepare(data_dir),
+            admin_url=api[0],
+            admin_key=api[1],
+            public_url=public_url,
+            gateway_url=gateway_url,
+        ) as core:
+            await work(core)
+
+    asyncio.run(run())
 
 
 def _assistant_settings(

@@ -185,4 +185,6 @@ ToUrl: TypeAlias = Annotated[
     str, _option("to", "The Admin API that is to hold the configuration.", metavar="URL")
 ]
 ToKey: TypeAlias = Annotated[str | None, _option("to-key", "That Admin API's key.", show_default=False)]
+PlanId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="The plan's or the change's id.")]
+Why: TypeAlias = Annotated[str, typer.Option("--reason", help="Why, in words, for the history.")]
 DryRun: TypeAlias = Annotated[bool, _option("dry-run", "Only show what would change.")]

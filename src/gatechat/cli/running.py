@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -124,7 +125,19 @@ async def up(assistant: AssistantOptions, options: GatewayOptions, demo: Port) -
         async with _assistant(AssistantOptions(assistant.listens_on, settings)) as url:
             at = Addresses(assistant=url, admin=running.admin_url, proxy=running.proxy_url, demo=demo_url)
             print(welcome(at, asks_token=bool(settings["token"])), flush=True)
+            _say_how_to_approve(options.data_dir, str(settings.get("public_url") or url))
             await forever()
+
+
+def _say_how_to_approve(folder: Path, url: str) -> None:
+    """The link is for the person at the terminal: where the output goes elsewhere, a model may read it."""
+    from gatechat.cli.ledger_commands import link
+
+    if sys.stdout.isatty():
+        print(
+            f"To approve what assistants plan, open this once, within a day:\n\n  {link(folder, url)}\n",
+            flush=True,
+        )
 
 
 @asynccontextmanager

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 from gatechat.assistant.admin_client import Answer
 from gatechat.assistant.change.policy import Policy
 from gatechat.assistant.change.resources import Resources, clean, words_of
+from gatechat.assistant.change.telling import plan_text
 from gatechat.assistant.change.turns import Turns
 from gatechat.assistant.change.write_through import Waiting, Write, not_there
 from gatechat.assistant.ledger import Entry, Held, Left, Moved, Records
@@ -134,6 +135,10 @@ class Changes:
     def page(self, id: str) -> str:
         """Where a person sees, approves or rejects the plan."""
         return self._settings.page(id)
+
+    def tell(self, plan: Plan) -> str:
+        """The plan in words, for a model: diff, impact, risk, and how to go on."""
+        return plan_text(plan, self.records.redactor(), self.page(plan.id))
 
     # -- plan ------------------------------------------------------------------------------------------------
 

@@ -15,10 +15,13 @@ from urllib.parse import unquote_plus, unquote_to_bytes
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from gatechat.assistant.admin_client import AdminClient
+from gatechat.assistant.change.changes import Changes
+from gatechat.assistant.change.write_through import Waiting, Write, read
+from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.settings import AssistantSettings
 
@@ -42,8 +45,12 @@ log = logging.getLogger(__name__)
 class Forwarder:
     """ASGI app for everything under /apisix/admin/."""
 
-    def __init__(self, admin: AdminClient, settings: AssistantSettings) -> None:
+    def __init__(
+        self, admin: AdminClient, settings: AssistantSettings, changes: Changes | None = None
+    ) -> None:
         self._admin = admin
+        self._changes = changes
+        self._who = Principal("local" if settings.token is None else "token", Role.EDITOR, "admin-api")
         self._limit = settings.max_body_bytes
         self._timeout = settings.timeout
 
@@ -56,6 +63,11 @@ class Forwarder:
         if request.headers.get("content-encoding", "identity") != "identity":
             raise Problem(415, "send the body uncompressed, without a Content-Encoding")
         body = await self._body(request)
+        if self._changes is not None and request.method != "GET":
+            write = read(request.method, path[len(PREFIX) :], query, body)
+            if write is not None:
+                await (await self._write(self._changes, write))(scope, receive, send)
+                return
         started = time.perf_counter()
         answer = await self._admin.send(
             request.method,
@@ -72,6 +84,26 @@ class Forwarder:
         )
         back = {name: answer.headers[name] for name in _TO_CALLER if name in answer.headers}
         await Response(answer.body, answer.status, back)(scope, receive, send)
+
+    async def _write(self, changes: Changes, write: Write) -> Response:
+        """The Admin API's own answer; 202 with the plan when a person must approve it first."""
+        started = time.perf_counter()
+        answer = await changes.write_through(write, self._who)
+        took = (time.perf_counter() - started) * 1000
+        name = f"{write.target.kind}/{write.target.id}"
+        if isinstance(answer, Waiting):
+            log.info("%s %s waits as plan %s after %.1f ms", write.method, name, answer.plan.id, took)
+            page = changes.page(answer.plan.id)
+            body = {
+                "message": changes.tell(answer.plan),
+                "plan": answer.plan.id,
+                "state": answer.plan.state.value,
+                "page": page,
+            }
+            return JSONResponse(body, 202, {"location": page})
+        log.info("%s %s -> %d in %.1f ms", write.method, name, answer.status, took)
+        back = {name: answer.headers[name] for name in _TO_CALLER if name in answer.headers}
+        return Response(answer.body, answer.status, back)
 
     async def _body(self, request: Request) -> bytes:
         chunks: list[bytes] = []

@@ -40,7 +40,7 @@ class Records:
 
     def __init__(self, ledger: Ledger, redactor: Callable[[], Redactor]) -> None:
         self.ledger = ledger
-        self._redactor = redactor
+        self.redactor = redactor
 
     def planned(self, plan: Plan, who: Principal) -> None:
         self.ledger.append(self._note_plan(plan, who), expect=(None,))
@@ -141,7 +141,7 @@ class Records:
 
     def redacted(self, plan: Plan) -> Plan:
         """The plan as a model or the chain may see it."""
-        redact = self._redactor().redact
+        redact = self.redactor().redact
         edits = tuple(
             replace(
                 edit,
@@ -158,7 +158,7 @@ class Records:
 
     def scrubbed(self, change: Change, edits: Sequence[Edit]) -> Change:
         """What happened, without the secrets that the gateway's words may quote from what it was sent."""
-        redactor = self._redactor()
+        redactor = self.redactor()
         secrets = [
             secret
             for edit in edits
