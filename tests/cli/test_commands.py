@@ -16,6 +16,10 @@ from tests.cli.program import gatechat
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
+OF_ONE_CALL = ("file", "id", "what", "head", "reason", "limit", "delete")
+"""What is said with each call and is no setting."""
+
+
 def test_the_commands_are_those_of_the_documentation() -> None:
     assert set(COMMANDS) == {
         "up",
@@ -26,6 +30,15 @@ def test_the_commands_are_those_of_the_documentation() -> None:
         "export",
         "import",
         "move",
+        "approve",
+        "reject",
+        "apply",
+        "undo",
+        "plan",
+        "show",
+        "history",
+        "audit",
+        "console",
         "doctor",
         "version",
     }
@@ -50,7 +63,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
 def test_every_setting_has_an_environment_variable_of_its_name() -> None:
     for command in COMMANDS.values():
         for param in command.params:
-            if param.name not in ("help", "file"):
+            if param.name not in ("help", *OF_ONE_CALL):
                 assert param.envvar == f"GATECHAT_{param.name.upper()}"
 
 

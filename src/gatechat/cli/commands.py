@@ -406,7 +406,7 @@ def history(
 @app.command()
 def audit(
     *,
-    what: Annotated[str, typer.Argument(metavar="verify|export", help="Check the ledger, or write it out.")],
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="verify: check the ledger; export: write it out.")],
     head: Annotated[
         str | None, typer.Option("--head", help="A hash that an earlier `audit verify` showed.")
     ] = None,

@@ -17,7 +17,7 @@ from gatechat.assistant.change.probing import mismatch, send
 from gatechat.assistant.change.resources import Refused, Resources, as_written
 from gatechat.assistant.problem import Problem
 
-SETTLING: Final = 3.0
+SETTLING = 3.0
 """Seconds within which a gateway must serve what its Admin API took; APISIX watches etcd and needs some."""
 _PAUSE: Final = 0.03
 _MOST_REACHED: Final = 3
@@ -43,14 +43,14 @@ async def read_back(steps: Sequence[Done], resources: Resources) -> Proof:
     return Proof("read back", what, not wrong, "; ".join(wrong))
 
 
-async def probe_all(probes: Sequence[Probe], gateway: str, settling: float = SETTLING) -> list[Proof]:
+async def probe_all(probes: Sequence[Probe], gateway: str) -> list[Proof]:
     """Sends every probe until it passes or the gateway had time enough. In the probes' order."""
-    return list(await asyncio.gather(*(_probe(probe, gateway, settling) for probe in probes)))
+    return list(await asyncio.gather(*(_probe(probe, gateway) for probe in probes)))
 
 
-async def _probe(probe: Probe, gateway: str, settling: float) -> Proof:
+async def _probe(probe: Probe, gateway: str) -> Proof:
     what = f"{probe.method} {probe.headers.get('Host') or probe.headers.get('host') or ''}{probe.path}"
-    end = time.monotonic() + settling
+    end = time.monotonic() + SETTLING
     while True:
         try:
             seen = await send(gateway, probe)

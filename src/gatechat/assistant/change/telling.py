@@ -123,8 +123,8 @@ def drift_text(found: Sequence[Drift], redactor: Redactor) -> str:
     if not found:
         return "Nothing was changed by others since we last looked."
     edits = [Edit(_action(it), it.target, it.before, it.after, None) for it in found]
-    return f"{len(found)} changed by others since we last "
-    f"looked:\n{text.fence(diff.text(edits, redactor)[:_LONGEST_DIFF])}"
+    shown = text.fence(diff.text(edits, redactor)[:_LONGEST_DIFF])
+    return f"{len(found)} changed by others since we last looked:\n{shown}"
 
 
 def _action(drift: Drift) -> Action:
