@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from gatechat.assistant.problem import Problem
+from gatechat.assistant.view.configuration import Item
 from gatechat.assistant.view.live import Live
 from tests.assistant.view.test_configuration import admin_api, listed
 
@@ -76,3 +77,15 @@ async def test_credentials_are_read_less_often_but_at_once_after_a_write() -> No
         assert api.asked.count("consumers/jack/credentials") == 2
         await live.configuration(max_age=0)
         assert api.asked.count("consumers/jill/credentials") == 3
+
+
+async def test_what_we_wrote_ourselves_is_known_without_a_reading() -> None:
+    answers = {"routes": listed(("routes/1", {"uri": "/a"}), ("routes/2", {"uri": "/b"}))}
+    async with admin_api(answers) as (api, client):
+        live = Live(client)
+        before = await live.configuration(max_age=3600)
+        live.wrote({("routes", "1"): Item({"uri": "/c"}, 9), ("routes", "2"): None})
+        after = await live.configuration(max_age=3600)
+    assert {id: item.value for id, item in after.all("routes").items()} == {"1": {"uri": "/c"}}
+    assert list(before.all("routes")) == ["1", "2"]
+    assert api.asked.count("routes") == 1

@@ -40,7 +40,7 @@ from gatechat.assistant.change.write_through import Waiting, Write, not_there
 from gatechat.assistant.ledger import Entry, Held, Left, Moved, Records
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.problem import Problem as Failure
-from gatechat.assistant.view.configuration import Configuration
+from gatechat.assistant.view.configuration import Configuration, Item
 from gatechat.assistant.view.live import Live
 
 log = logging.getLogger(__name__)
@@ -328,7 +328,11 @@ class Changes:
             self.records.ledger.see(_seen(left))
 
         await _aside(record)
-        self._live.invalidate()
+        owners = any(target.kind == "consumers" and held is None for target, held in left.items())
+        if state is State.APPLIED and not owners:
+            self._live.wrote({(target.kind, target.id): _item(held) for target, held in left.items()})
+        else:  # what was taken back, or went with a consumer, is read anew
+            self._live.invalidate()
         return replace(change, plan=replace(plan, state=state))
 
     async def _stale(self, plan: Plan, conflicts: Sequence[Conflict], who: Principal) -> None:
@@ -543,6 +547,10 @@ def _seen(left: Left) -> _Seen:
 
 def _pair(held: Held | None) -> tuple[int | None, object] | None:
     return None if held is None else (held.version, held.value)
+
+
+def _item(held: Held | None) -> Item | None:
+    return None if held is None else Item(held.value, held.version or 0)
 
 
 def _as_seen(configuration: Configuration) -> dict[tuple[str, str], tuple[int | None, dict[str, object]]]:

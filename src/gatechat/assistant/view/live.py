@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from gatechat.assistant.admin_client import AdminClient
-from gatechat.assistant.view.configuration import Configuration, Memory, load
+from gatechat.assistant.view.configuration import Configuration, Item, Memory, load
 
 CREDENTIALS_AGE: Final = 30.0
 """Seconds for which credentials answer questions: each consumer's take a request of their own."""
@@ -44,6 +46,19 @@ class Live:
         self._writes += 1
         self._memory.credentials_at = float("-inf")
         self._begun = float("-inf")
+
+    def wrote(self, written: Mapping[tuple[str, str], Item | None]) -> None:
+        """Instead of invalidate, after a write of ours when we know what is there now; None: nothing is."""
+        self._writes += 1
+        if self._last is None:
+            return
+        kinds = {kind: dict(items) for kind, items in self._last.kinds.items()}
+        for (kind, id), item in written.items():
+            if item is None:
+                kinds.get(kind, {}).pop(id, None)
+            else:
+                kinds.setdefault(kind, {})[id] = item
+        self._last = replace(self._last, kinds=kinds)
 
     async def _load(self, credentials_age: float) -> Configuration:
         try:
