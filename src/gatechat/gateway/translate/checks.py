@@ -13,7 +13,8 @@ from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as http
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from gatechat.gateway.model import JSON
-from gatechat.gateway.translate.tls import SECURE_SCHEMES, plain_socket, tls_socket
+from gatechat.gateway.translate.nodes import SECURE_SCHEMES
+from gatechat.gateway.translate.tls import ClientCertificate, plain_socket, tls_socket
 from gatechat.gateway.translate.values import duration
 
 _STATUSES = range(200, 600)
@@ -24,18 +25,26 @@ _EJECTED = 300.0
 
 
 def check_health(
-    cluster: cluster_pb2.Cluster, options: http.HttpProtocolOptions, conf: Mapping[str, JSON], trusted_ca: str
+    cluster: cluster_pb2.Cluster,
+    options: http.HttpProtocolOptions,
+    conf: Mapping[str, JSON],
+    certificate: ClientCertificate | None,
+    trusted_ca: str,
 ) -> None:
-    """``conf`` is the upstream, with ``checks``."""
+    """``conf`` is the upstream, with ``checks``; ``certificate`` is shown to nodes that ask for one."""
     checks = conf["checks"]
     if "active" in checks:
-        _active(cluster, conf, checks["active"], trusted_ca)
+        _active(cluster, conf, checks["active"], certificate, trusted_ca)
     if "passive" in checks:
         _passive(cluster, options, checks["passive"])
 
 
 def _active(
-    cluster: cluster_pb2.Cluster, conf: Mapping[str, JSON], active: Mapping[str, JSON], trusted_ca: str
+    cluster: cluster_pb2.Cluster,
+    conf: Mapping[str, JSON],
+    active: Mapping[str, JSON],
+    certificate: ClientCertificate | None,
+    trusted_ca: str,
 ) -> None:
     healthy, unhealthy = active.get("healthy", {}), active.get("unhealthy", {})
     kind = active.get("type", "http")
@@ -55,7 +64,7 @@ def _active(
         check.tcp_health_check.SetInParent()
     else:
         _over_http(check.http_health_check, active, unhealthy.get("http_statuses", _UNHEALTHY))
-    _socket(cluster, check, conf, active, trusted_ca)
+    _socket(cluster, check, conf, active, certificate, trusted_ca)
 
 
 def _over_http(
@@ -92,18 +101,20 @@ def _socket(
     check: health_check_pb2.HealthCheck,
     conf: Mapping[str, JSON],
     active: Mapping[str, JSON],
+    certificate: ClientCertificate | None,
     trusted_ca: str,
 ) -> None:
-    """A socket of the check's own where it speaks TLS and the traffic does not, or the other way round."""
+    """A socket of the check's own: TLS with its own name and verification, or none where the traffic has TLS."""
     secure = active.get("type") == "https"
-    if secure == (conf.get("scheme", "http") in SECURE_SCHEMES):
+    if not secure and conf.get("scheme", "http") not in SECURE_SCHEMES:
         return
     check.transport_socket_match_criteria.update({"for": "checks"})
     match = cluster.transport_socket_matches.add(name="checks")
     match.match.update({"for": "checks"})
     if secure:
         verify = active.get("https_verify_certificate", True)
-        match.transport_socket.CopyFrom(tls_socket(active.get("host", ""), trusted_ca if verify else None))
+        socket = tls_socket(active.get("host"), trusted_ca if verify else None, certificate)
+        match.transport_socket.CopyFrom(socket)
     else:
         match.transport_socket.CopyFrom(plain_socket())
 

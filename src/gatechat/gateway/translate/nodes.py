@@ -14,7 +14,10 @@ from gatechat.gateway.model import JSON, Refused
 
 MAX_WEIGHTS = 2**32 - 1
 _HOST = re.compile(r"[\w.-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
+NAME_ASKED_FOR = "name"
+"""In the socket metadata of nodes of an upstream with several domain names: whom TLS asks them for."""
 STANDARD_PORTS = {"http": 80, "https": 443, "grpc": 80, "grpcs": 443}
+SECURE_SCHEMES = ("https", "grpcs")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,6 +41,10 @@ class Node:
         """
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == STANDARD_PORTS[scheme] else f"{host}:{self.port}"
+
+
+def domains_of(nodes: tuple[Node, ...]) -> list[str]:
+    return sorted({node.host for node in nodes if node.is_domain})
 
 
 def parse_nodes(nodes: JSON, scheme: str, where: str) -> tuple[Node, ...]:
@@ -94,11 +101,17 @@ def endpoints(
     """
     scheme = conf.get("scheme", "http")
     active = conf.get("checks", {}).get("active")
+    named = conf.get("pass_host") == "node"
+    several = scheme in SECURE_SCHEMES and len(domains_of(nodes)) > 1
     assignment = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     for level, priority in enumerate(sorted({node.priority for node in nodes}, reverse=True)):
         locality = assignment.endpoints.add(priority=level)
         for node in _with_weights_that_fit([node for node in nodes if node.priority == priority]):
-            locality.lb_endpoints.append(_endpoint(node, scheme, conf.get("pass_host") == "node", active))
+            endpoint = locality.lb_endpoints.add()
+            endpoint.CopyFrom(_endpoint(node, scheme, named, active))
+            if named and several and node.is_domain:
+                socket = endpoint.metadata.filter_metadata["envoy.transport_socket_match"]
+                socket.update({NAME_ASKED_FOR: node.host})
     if len(assignment.endpoints) > 1:
         assignment.policy.overprovisioning_factor.CopyFrom(UInt32Value(value=100 * len(nodes)))
     return assignment
