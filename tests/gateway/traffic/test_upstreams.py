@@ -359,14 +359,33 @@ def test_a_websocket_is_opened_only_where_it_is_enabled(gateway: GatewayUnderTes
         gateway.put("routes/off", {"uri": "/off", "upstream": {"nodes": {server: 1}}})
         gateway.put("services/s", {"enable_websocket": True, "upstream": {"nodes": {server: 1}}})
         gateway.put("routes/svc", {"uri": "/svc", "service_id": "s"})
+        for value, enabled in (("yes", True), ("no", False)):
+            route = {"uri": "/if", "vars": [["arg_ws", "==", value]], "enable_websocket": enabled}
+            gateway.put(f"routes/{value}", {**route, "upstream": {"nodes": {server: 1}}})
+            route = {"uri": f"/{value}", "host": "ws.example", "enable_websocket": enabled}
+            gateway.put(f"routes/host-{value}", {**route, "upstream": {"nodes": {server: 1}}})
+        both = {"uri": "/both", "host": "ws.example", "vars": [["arg_ws", "==", "yes"]]}
+        gateway.put("routes/both", {**both, "enable_websocket": True, "upstream": {"nodes": {server: 1}}})
         upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+        upgrade["host"] = "WS.example:81"
         url = gateway.client.base_url
-        for path, status in (("/on", 101), ("/svc", 101), ("/off", None)):
+        for path, status in (
+            ("/on", 101),
+            ("/svc", 101),
+            ("/off", 403),
+            ("/if?ws=yes", 101),
+            ("/if?ws=no", 403),
+            ("/if", 404),
+            ("/yes", 101),
+            ("/no", 403),
+            ("/both?ws=yes", 101),
+            ("/both", 404),
+        ):
             connection = http.client.HTTPConnection(url.host, url.port, timeout=10)
             connection.request("GET", path, headers=upgrade)
             answer = connection.getresponse()
-            assert answer.status == 101 if status else answer.status >= 400
-            if status:
+            assert (path, answer.status) == (path, status)
+            if status == 101:
                 connection.sock.sendall(b"ping")
                 assert answer.fp.read(4) == b"ping"
             connection.close()

@@ -139,7 +139,8 @@ local function program_from(source)
         scope = candidate.s,
       }
     end
-    return { candidates = candidates }
+    for _, number in ipairs(source.u or {}) do candidates[number].websocket = true end
+    return { candidates = candidates, websocket = source.u ~= nil }
   end
   local scope = source.s or {}
   return {
@@ -312,6 +313,8 @@ local function handle_request(handle, ctx)
   if program.candidates then
     local candidate = choose(program.candidates, ctx)
     if not candidate then ctx:respond(404, { error_msg = "404 Route Not Found" }) end
+    -- Envoy asked the stand-in, which takes an upgrade for any of them.
+    if program.websocket and not candidate.websocket and ctx:header "upgrade" then ctx:respond(403) end
     handle:headers():replace("x-gatechat-route", candidate.route)
     handle:clearRouteCache()
     program = candidate.program

@@ -3,7 +3,8 @@
 ``{"s": scope, "g": entries of the global rules, "r": entries of the route}``, entries by falling priority,
 or for a dispatcher ``{"d": [{"k": route key, "w": condition, "s": scope, "p": program}]}``. An entry is
 ``{"n": name, "o": priority, "p": phases, "c": configuration, "f": _meta.filter, "e": error body, "a": is
-auth, "w": the resource it counts for}``. "m" of a program: requests are counted, say whose they are.
+auth, "w": the resource it counts for}``. "m" of a program: requests are counted, say whose they are. "u" of
+a dispatcher: the numbers of those that may be upgraded to WebSocket, if there are any.
 """
 
 from __future__ import annotations
@@ -43,12 +44,14 @@ class Candidate:
     """One route of a dispatcher. ``condition`` is what vars.py makes; None always holds.
 
     ``scope`` is needed where ``program`` is None and the condition reads ``uri_param_*`` or ``route_id``.
+    ``websocket``: requests for it may be upgraded.
     """
 
     route_key: str
     condition: JSON | None
     program: Program | None
     scope: Mapping[str, JSON] = field(default_factory=dict)
+    websocket: bool = False
 
 
 def build_program(
@@ -99,8 +102,9 @@ def build_dispatcher(candidates: Sequence[Candidate]) -> Program:
             item["s"] = dict(candidate.scope)
         source.append(item)
     programs = [candidate.program for candidate in candidates if candidate.program is not None]
+    upgraded = [number for number, candidate in enumerate(candidates, 1) if candidate.websocket]
     return _program(
-        {"d": source},
+        {"d": source, **({"u": upgraded} if upgraded else {})},
         response=any(program.response for program in programs),
         sets_host=any(program.sets_host for program in programs),
         prometheus=next((one.prometheus for one in programs if one.prometheus is not None), None),
