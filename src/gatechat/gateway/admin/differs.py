@@ -78,9 +78,6 @@ UNSUPPORTED: Final = (
 BALANCERS: Final = ("roundrobin", "chash", "least_conn", "ewma")
 """The load balancing algorithms. APISIX takes any name and fails with it when a request comes."""
 
-BODY_VARIABLES: Final = ("post_arg", "graphql_")
-"""How the names of variables begin that APISIX reads from the request's body."""
-
 ENVIRONMENT: Final = frozenset({"plugins", "cert", "key", "certs", "keys", "client_cert", "client_key"})
 """Fields in which, and below which, ``$env://`` is looked up."""
 
@@ -103,11 +100,6 @@ def refuse_unsupported(kind: str, value: Mapping[str, JSON]) -> None:
             known = ", ".join(BALANCERS)
             why = f'there is no algorithm "{balancer}" in the embedded gateway, use one of {known}'
             raise Refused(f'property "{field}type": {why}')
-    for variable in _body_variables(value.get("vars") if kind == "routes" else None):
-        why = "a route is chosen before the body of the request is read"
-        raise Refused(
-            f'property "vars": the variable {variable} has no effect in the embedded gateway: {why}'
-        )
 
 
 def refuse_large_numbers(kind: str, value: Mapping[str, JSON]) -> None:
@@ -122,16 +114,6 @@ def _refuse_large_numbers(value: JSON, where: str) -> None:
         raise Refused(f'property "{where.removesuffix(".")}": {text}')
     for name, item in _items(value):
         _refuse_large_numbers(item, f"{where}{name}.")
-
-
-def _body_variables(vars: JSON) -> Iterator[str]:
-    """The variables in an expression that are read from the request's body."""
-    if not isinstance(vars, list) or not vars:
-        return
-    if isinstance(vars[0], str) and vars[0].startswith(BODY_VARIABLES):
-        yield vars[0]
-    for item in vars:
-        yield from _body_variables(item)
 
 
 def upstreams_of(kind: str, value: Mapping[str, JSON]) -> Iterator[tuple[str, Mapping[str, JSON]]]:

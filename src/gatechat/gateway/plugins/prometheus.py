@@ -71,6 +71,9 @@ class Prometheus(Plugin):
         },
     }
     differs = (
+        Difference(
+            "_meta.filter", "The plugin runs for all requests of its route or for none.", refused=True
+        ),
         Difference("apisix_http_latency", "Histograms are up to 5 seconds old.", refused=False),
         Difference(
             'apisix_http_latency{type="apisix"}',

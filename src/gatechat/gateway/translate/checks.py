@@ -104,7 +104,7 @@ def _socket(
     certificate: ClientCertificate | None,
     trusted_ca: str,
 ) -> None:
-    """A socket of the check's own: TLS with its own name and verification, or none where the traffic has TLS."""
+    """A socket of the check's own: TLS with a name and verification of its own, or none under TLS traffic."""
     secure = active.get("type") == "https"
     if not secure and conf.get("scheme", "http") not in SECURE_SCHEMES:
         return

@@ -15,6 +15,11 @@ DIFFERS: tuple[Difference, ...] = (
         "A parameter (`:name`) is one only at the beginning of a segment, and without the router "
         "radixtree_uri_with_parameter too. The rest of such a pattern means itself: a dot is a dot.",
     ),
+    _differs(
+        "vars, _meta.filter",
+        "Variables of the request's body (`post_arg*`, `graphql_*`) and those that Envoy does not know "
+        "(`upstream_addr`, `remote_user`, `request_time` ...) are refused with a 400.",
+    ),
     _differs("(path)", "Upstreams get it normalised (RFC 3986, single slashes), not as it was sent."),
     _differs("(X-Forwarded-Port)", "Always the port that the gateway listens on."),
     _differs(

@@ -81,7 +81,7 @@ def secure(
 def tls_socket(
     name: str | None, trusted_ca: str | None, certificate: ClientCertificate | None
 ) -> base_pb2.TransportSocket:
-    """TLS that asks for ``name``, None for the node's own, and checks the certificate if there is a way to."""
+    """TLS that asks for ``name`` (None: the node's own) and checks the certificate if there is a way to."""
     context = tls_pb2.UpstreamTlsContext(sni=name or "", auto_host_sni=name is None)
     if trusted_ca is not None:
         context.common_tls_context.validation_context.trusted_ca.filename = trusted_ca
