@@ -216,7 +216,13 @@ def settings_page() -> str:
                 used.setdefault(param.name, []).append(f"`{command}`")
                 found[param.name] = param
     rows = [
-        [f"`{param.opts[0]}`", f"`{param.envvar}`", _default(param), ", ".join(used[name]), str(param.help)]
+        [
+            ", ".join(f"`{name}`" for name in (*param.opts, *param.secondary_opts)),
+            f"`{param.envvar}`",
+            _default(param),
+            ", ".join(used[name]),
+            str(param.help),
+        ]
         for name, param in found.items()
     ]
     head = ["Flag", "Environment", "Default", "Used by", "Meaning"]
@@ -228,7 +234,7 @@ def _default(param: Any) -> str:
         return param.show_default
     if param.default in (None, "", False):
         return ""
-    return f"`{param.default}`"
+    return f"`{str(param.default).lower() if param.is_flag else param.default}`"
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from gatechat.cli.examination import (
     examine_envoy,
     examine_ports,
 )
-from gatechat.cli.ports import Port, bind
+from gatechat.ports import Port, bind
 from tests.cli.program import gatechat
 from tests.conftest import ADMIN_KEY, GatewayUnderTest
 

@@ -21,7 +21,8 @@ from gatechat.assistant.faces import manifest, openapi, pages
 from gatechat.assistant.faces.forwarder import Forwarder
 from gatechat.assistant.guard import Guard
 from gatechat.assistant.problem import Problem
-from gatechat.assistant.settings import AssistantSettings, is_loopback
+from gatechat.assistant.settings import AssistantSettings
+from gatechat.ports import is_loopback
 
 log = logging.getLogger(__name__)
 

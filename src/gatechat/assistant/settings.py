@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from gatechat.apisix.kinds import LARGEST_BODY
+from gatechat.ports import is_loopback
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 """The names this machine has for itself in a Host or an Origin header."""
@@ -24,7 +24,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class AssistantSettings:
-    """Addresses are URLs without a trailing slash, times are seconds, sizes are bytes.
+    """Addresses are URLs without a trailing slash, times are seconds.
 
     ``public_url``: the assistant as its callers see it; the manifest and the OpenAPI document name it.
     ``admin_key``: sent to the Admin API as X-API-KEY, never shown; None sends none.
@@ -47,7 +47,6 @@ class AssistantSettings:
     verification_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     gateway_url: str = "http://localhost:9080"
     contact_email: str = "support@example.com"
-    max_body_bytes: int = LARGEST_BODY
     timeout: float = 30.0  # ChatGPT gives up after 45
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
@@ -67,8 +66,8 @@ class AssistantSettings:
                 "127.0.0.1. "
                 "`python3 -c 'import secrets; print(secrets.token_urlsafe(32))'` makes one"
             )
-        if self.max_body_bytes < 1 or self.timeout <= 0:
-            raise SettingsError("max_body_bytes and timeout: greater than 0")
+        if self.timeout <= 0:
+            raise SettingsError("timeout: greater than 0")
 
     def _own_url(self) -> str:
         return f"http://localhost:{self.port}"
@@ -91,16 +90,6 @@ class AssistantSettings:
         """Every web origin that may call, besides this machine's own on any port."""
         parts = urlsplit(self.url)
         return frozenset({*CHATGPT_ORIGINS, *self.allowed_origins, f"{parts.scheme}://{parts.netloc}"})
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a server bound to ``host`` can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_any_address(host: str) -> bool:

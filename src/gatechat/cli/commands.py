@@ -14,7 +14,7 @@ from gatechat import __version__
 from gatechat.cli import data_dir as data
 from gatechat.cli import options
 from gatechat.cli.errors import CliError
-from gatechat.cli.ports import LOOPBACK, Port
+from gatechat.ports import LOOPBACK, Port, PortError, url
 
 EMAIL = "support@example.com"
 app = typer.Typer(
@@ -29,11 +29,13 @@ app = typer.Typer(
 def main() -> None:
     """The program: what goes wrong in a way we know ends with its words and exit code 1."""
     arguments = sys.argv[1:]
+    if arguments == ["--version"]:
+        arguments = ["version"]
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments = ["up", *arguments]
     try:
         app(arguments, prog_name="gatechat")
-    except CliError as error:
+    except (CliError, PortError) as error:
         for line in str(error).splitlines():
             print(f"gatechat: {line}", file=sys.stderr)
         sys.exit(1)
@@ -53,10 +55,17 @@ def up(
     contact_email: options.ContactEmail = EMAIL,
     openai_verification_token: options.VerificationToken = None,
     timeout: options.Timeout = 30.0,
+    admin_host: options.AdminHost = LOOPBACK,
     admin_port: options.AdminPort = 9180,
+    admin_key: options.AdminKey = None,
+    viewer_key: options.ViewerKey = None,
+    admin_key_required: options.AdminKeyRequired = True,
+    allow_admin: options.AllowAdmin = "127.0.0.0/24,::1",
     proxy_host: options.ProxyHost = LOOPBACK,
     proxy_port: options.ProxyPort = 9080,
+    metrics_host: options.MetricsHost = LOOPBACK,
     metrics_port: options.MetricsPort = 9091,
+    concurrency: options.Concurrency = None,
     demo_port: options.DemoPort = 5080,
     log_level: options.LogLevel = "warning",
 ) -> None:
@@ -70,7 +79,11 @@ def up(
         token, public_url, allowed_hosts, allowed_origins, contact_email, openai_verification_token, timeout
     )
     assistant = running.AssistantOptions(Port("assistant", host, port, "--port"), settings)
-    gateway = running.GatewayOptions.of(data_dir, admin_port, proxy_host, proxy_port, metrics_port)
+    gateway = running.GatewayOptions(
+        data_dir,
+        *_gateway_ports(admin_host, admin_port, proxy_host, proxy_port, metrics_host, metrics_port),
+        _gateway_settings(admin_key, viewer_key, admin_key_required, allow_admin, concurrency),
+    )
     running.run(running.up(assistant, gateway, Port("demo", LOOPBACK, demo_port, "--demo-port")), log_level)
 
 
@@ -101,13 +114,13 @@ def serve(
     """
     from gatechat.cli import running
 
-    url, key = _admin_api(admin_url, admin_port, admin_key, data_dir)
+    api_url, api_key = _admin_api(admin_url, admin_port, admin_key, data_dir)
     settings = _assistant_settings(
         token, public_url, allowed_hosts, allowed_origins, contact_email, openai_verification_token, timeout
     )
     settings |= {
-        "admin_url": url,
-        "admin_key": key,
+        "admin_url": api_url,
+        "admin_key": api_key,
         "gateway_url": gateway_url,
         "example_backend": example_backend,
     }
@@ -115,26 +128,37 @@ def serve(
     running.run(running.serve(assistant), log_level)
 
 
-@app.command()
-def gateway(
+@app.command("gateway")
+def gateway_(
     *,
     config: options.Config = None,
     data_dir: options.DataDir,
+    admin_host: options.AdminHost = LOOPBACK,
     admin_port: options.AdminPort = 9180,
+    admin_key: options.AdminKey = None,
+    viewer_key: options.ViewerKey = None,
+    admin_key_required: options.AdminKeyRequired = True,
+    allow_admin: options.AllowAdmin = "127.0.0.0/24,::1",
     proxy_host: options.ProxyHost = LOOPBACK,
     proxy_port: options.ProxyPort = 9080,
+    metrics_host: options.MetricsHost = LOOPBACK,
     metrics_port: options.MetricsPort = 9091,
+    concurrency: options.Concurrency = None,
     log_level: options.LogLevel = "warning",
 ) -> None:
     """Run the embedded gateway only."""
     from gatechat.cli import running
 
-    options_ = running.GatewayOptions.of(data_dir, admin_port, proxy_host, proxy_port, metrics_port)
-    running.run(running.gateway(options_), log_level)
+    gateway = running.GatewayOptions(
+        data_dir,
+        *_gateway_ports(admin_host, admin_port, proxy_host, proxy_port, metrics_host, metrics_port),
+        _gateway_settings(admin_key, viewer_key, admin_key_required, allow_admin, concurrency),
+    )
+    running.run(running.gateway(gateway), log_level)
 
 
-@app.command()
-def demo(
+@app.command("demo")
+def demo_(
     *,
     config: options.Config = None,
     demo_host: options.DemoHost = LOOPBACK,
@@ -216,12 +240,14 @@ def doctor(
     config: options.Config = None,
     data_dir: options.DataDir,
     admin_url: options.AdminUrl = None,
+    admin_host: options.AdminHost = LOOPBACK,
     admin_port: options.AdminPort = 9180,
     admin_key: options.AdminKey = None,
     host: options.Host = LOOPBACK,
     port: options.Port = 5000,
     proxy_host: options.ProxyHost = LOOPBACK,
     proxy_port: options.ProxyPort = 9080,
+    metrics_host: options.MetricsHost = LOOPBACK,
     metrics_port: options.MetricsPort = 9091,
     demo_port: options.DemoPort = 5080,
 ) -> None:
@@ -229,13 +255,15 @@ def doctor(
 
     Looks at the data folder, Envoy, the Admin API and the ports. Exit code 1 if anything is wrong.
     """
-    from gatechat.cli import examination, running
+    from gatechat.cli import examination
 
-    gateway = running.GatewayOptions.of(data_dir, admin_port, proxy_host, proxy_port, metrics_port)
-    assistant = Port("assistant", host, port, "--port")
-    demo = Port("demo", LOOPBACK, demo_port, "--demo-port")
-    url, key = _admin_api(admin_url, admin_port, admin_key, data_dir)
-    healthy = asyncio.run(examination.examine((assistant, *gateway.ports, demo), data_dir, url, key))
+    listening = (
+        Port("assistant", host, port, "--port"),
+        *_gateway_ports(admin_host, admin_port, proxy_host, proxy_port, metrics_host, metrics_port),
+        Port("demo", LOOPBACK, demo_port, "--demo-port"),
+    )
+    api = _admin_api(admin_url or url(admin_host, admin_port), admin_port, admin_key, data_dir)
+    healthy = asyncio.run(examination.examine(listening, data_dir, *api))
     raise typer.Exit(0 if healthy else 1)
 
 
@@ -245,10 +273,37 @@ def version() -> None:
     print(f"gatechat {__version__} (Python {platform.python_version()})")
 
 
-def _admin_api(url: str | None, port: int, key: str | None, data_dir: Path) -> tuple[str, str | None]:
+def _admin_api(given: str | None, port: int, key: str | None, data_dir: Path) -> tuple[str, str | None]:
     """The Admin API to work with, and the key for it: without a URL, the embedded gateway's."""
-    url = url or f"http://{LOOPBACK}:{port}"
-    return url, data.key_for(url, key, data_dir)
+    admin_url = given or url(LOOPBACK, port)
+    return admin_url, data.key_for(admin_url, key, data_dir)
+
+
+def _gateway_ports(
+    admin_host: str, admin_port: int, proxy_host: str, proxy_port: int, metrics_host: str, metrics_port: int
+) -> tuple[Port, Port, Port]:
+    return (
+        Port("Admin API", admin_host, admin_port, "--admin-port"),
+        Port("traffic", proxy_host, proxy_port, "--proxy-port"),
+        Port("metrics", metrics_host, metrics_port, "--metrics-port"),
+    )
+
+
+def _gateway_settings(
+    admin_key: str | None,
+    viewer_key: str | None,
+    admin_key_required: bool,
+    allow_admin: str,
+    concurrency: int | None,
+) -> dict[str, Any]:
+    """The fields of GatewaySettings that say no address."""
+    return {
+        "admin_key": admin_key,
+        "viewer_key": viewer_key,
+        "admin_key_required": admin_key_required,
+        "allow_admin": _list(allow_admin),
+        "concurrency": concurrency,
+    }
 
 
 def _assistant_settings(

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gatechat import ports
 from gatechat.assistant.admin_client import AdminClient
 from gatechat.assistant.problem import Problem
-from gatechat.assistant.settings import AssistantSettings, SettingsError, is_loopback
+from gatechat.assistant.settings import AssistantSettings, SettingsError
 from gatechat.cli import data_dir as data
-from gatechat.cli import ports
-from gatechat.cli.errors import CliError
-from gatechat.cli.ports import Port
+from gatechat.ports import Port, PortError, is_loopback
 
 TIMEOUT = 5.0
 """Seconds for an answer of the Admin API or of the Envoy binary."""
@@ -55,9 +54,12 @@ async def examine(listening: Sequence[Port], data_dir: Path, admin_url: str, adm
 def _starts_here(listening: Sequence[Port], admin_url: str) -> bool:
     """Whether `gatechat up` with these settings would itself start the Admin API at this address."""
     parts = urlsplit(admin_url)
-    return is_loopback(parts.hostname or "") and parts.port in {
-        p.number for p in listening if p.what == "Admin API"
-    }
+    return any(
+        port.what == "Admin API"
+        and port.number == parts.port
+        and (parts.hostname == port.host or is_loopback(parts.hostname or ""))
+        for port in listening
+    )
 
 
 def examine_data_dir(data_dir: Path) -> Iterator[Finding]:
@@ -147,7 +149,7 @@ def examine_ports(listening: Sequence[Port], *, running: bool) -> Iterator[Findi
         what = f"port {port.number}"
         try:
             ports.check(port)
-        except CliError as error:
+        except PortError as error:
             holder = ports.holder(port.number) or "another program"
             if running:
                 yield Finding(what, f"{port.what}: in use by {holder}, while the gateway runs")
