@@ -17,6 +17,7 @@ import httpx2
 
 from bench.tools import (
     ENVOY_CPU,
+    FILTERS,
     OTHER_CPU,
     Ratio,
     accepts,
@@ -91,12 +92,12 @@ def row(what: str, figure: Ratio, aim: str) -> Row:
 
 
 def throughput(pairs: int, seconds: float) -> list[Row]:
-    """A plain route, and key-auth + limit-count + prometheus, each against a hand-written Envoy configuration."""
+    """A plain route, and key-auth + limit-count + prometheus, each against an Envoy configured by hand."""
     native_filters: list[dict[str, object]] = [
         {
             "name": "envoy.filters.http.api_key_auth",
             "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth",
+                "@type": f"{FILTERS}.http.api_key_auth.v3.ApiKeyAuth",
                 "credentials": [{"key": "bench-key", "client": "jack"}],
                 "key_sources": [{"header": "apikey"}],
             },
@@ -104,7 +105,7 @@ def throughput(pairs: int, seconds: float) -> list[Row]:
         {
             "name": "envoy.filters.http.local_ratelimit",
             "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+                "@type": f"{FILTERS}.http.local_ratelimit.v3.LocalRateLimit",
                 "stat_prefix": "limit",
                 "token_bucket": {
                     "max_tokens": 1_000_000_000,
