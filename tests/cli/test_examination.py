@@ -17,6 +17,7 @@ from gatechat.cli.examination import (
     examine_envoy,
     examine_ports,
 )
+from gatechat.gateway.store import Store
 from gatechat.ports import Port, bind
 from tests.cli.program import gatechat
 from tests.conftest import ADMIN_KEY, GatewayUnderTest
@@ -48,7 +49,13 @@ def open_folder(folder: Path) -> None:
     folder.chmod(0o755)
 
 
+def broken_store(folder: Path) -> None:
+    data_dir.admin_key(folder)
+    (folder / "gatechat.db").write_text("no database, but longer than the header of one" * 9)
+
+
 FOLDERS = [
+    ("a store that is no database", broken_store, "file is not a database", "restore it from a backup"),
     ("a folder that others can read", open_folder, "can be read by others", "chmod 700 "),
     ("a key that others can read", open_key, "can be read by others", "chmod 600 "),
     ("a file where the folder should be", file_instead, "is no folder", "--data-dir"),
@@ -74,7 +81,10 @@ def test_a_wrong_data_folder_is_found(
 
 def test_a_data_folder_as_we_make_it_is_well(tmp_path: Path) -> None:
     data_dir.admin_key(tmp_path / "data")
-    assert problems(examine_data_dir(tmp_path / "data")) == []
+    Store(tmp_path / "data" / "gatechat.db").close()
+    findings = list(examine_data_dir(tmp_path / "data"))
+    assert problems(findings) == []
+    assert "gatechat.db, whole" in findings[-1].found
 
 
 def test_the_real_envoy_runs() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import sqlite3
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +17,7 @@ from gatechat.assistant.admin_client import AdminClient
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.settings import AssistantSettings, SettingsError
 from gatechat.cli import data_dir as data
+from gatechat.gateway.store import FILE as STORE
 from gatechat.ports import Port, PortError, is_loopback
 
 TIMEOUT = 5.0
@@ -63,7 +66,9 @@ def _starts_here(listening: Sequence[Port], admin_url: str) -> bool:
 
 
 def examine_data_dir(data_dir: Path) -> Iterator[Finding]:
-    """The folder exists or can be made, is ours, and closed to others; so is the admin key in it."""
+    """The folder exists or can be made, is ours, and closed to others, as is the admin key in it; the store
+    in it is whole.
+    """
     what = "data folder"
     if not data_dir.exists():
         there = next(parent for parent in data_dir.absolute().parents if parent.exists())
@@ -84,12 +89,28 @@ def examine_data_dir(data_dir: Path) -> Iterator[Finding]:
     key = data_dir / data.KEY_FILE
     if key.exists():
         yield _private("admin key", key, "chmod 600")
+    store = data_dir / STORE
+    if store.exists():
+        yield _whole(store)
 
 
 def _private(what: str, path: Path, fix: str) -> Finding:
     if path.stat().st_mode & 0o077:
         return Finding(what, f"{path} can be read by others", f"{fix} {path}")
     return Finding(what, f"{path}, for you alone")
+
+
+def _whole(store: Path) -> Finding:
+    """By SQLite's own check, which only reads and disturbs no gateway."""
+    try:
+        with closing(sqlite3.connect(f"{store.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            (answer,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        answer = str(error)
+    if answer == "ok":
+        return Finding("store", f"{store}, whole")
+    fix = "restore it from a backup; or move it away, start, and `gatechat import` an export"
+    return Finding("store", f"{store} cannot be used: {answer}", fix)
 
 
 def examine_envoy() -> Finding:

@@ -19,7 +19,7 @@ from gatechat.gateway.envoy import EnvoyProcess
 from gatechat.gateway.metrics import metrics_app
 from gatechat.gateway.snapshot import LISTENER
 from gatechat.gateway.status import Rejected, Status
-from gatechat.gateway.store import Store
+from gatechat.gateway.store import FILE, Store
 from gatechat.gateway.translate import Options, Translator
 from gatechat.ports import LOOPBACK, Port, is_loopback
 from gatechat.serving import serving
@@ -151,7 +151,7 @@ class Gateway:
         self._envoy = self._apply = None
 
     async def _start(self, running: AsyncExitStack, settings: GatewaySettings) -> None:
-        store = Store(settings.data_dir / "gatechat.db")
+        store = Store(settings.data_dir / FILE)
         running.callback(store.close)
         admin_socket = running.enter_context(ports.bind(settings.admin))
         metrics_socket = running.enter_context(ports.bind(settings.metrics))
