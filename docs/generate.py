@@ -36,6 +36,10 @@ DIFFERENCES_TEXT = """\
 What it cannot do is refused with a 400 that names the field and says why: nothing is taken and ignored.
 These are the differences that we know of.
 
+There is no Control API (port 9090) and no Status API (7085), and no config.yaml: what it says stands in
+[settings](settings.md), or is as APISIX's own defaults are. The health of upstreams is in the
+[metrics](plugins/prometheus.md), `apisix_upstream_status`.
+
 """
 SETTINGS_TEXT = """\
 # Settings

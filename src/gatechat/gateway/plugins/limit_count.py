@@ -116,6 +116,9 @@ class LimitCount(Plugin):
         ),
         Difference("sync_interval", "It is for redis.", refused=True),
         Difference("key", "Variables that Envoy does not know, as for conditions.", refused=True),
+        Difference(
+            "rejected_msg", "Without it the answer has no body; APISIX's has a page of nginx's.", False
+        ),
         Difference("(counters)", "They outlive a restart of the gateway, but not one of the machine.", False),
     )
     docs = """\

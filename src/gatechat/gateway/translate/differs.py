@@ -21,10 +21,17 @@ DIFFERS: tuple[Difference, ...] = (
         "(`upstream_addr`, `remote_user`, `request_time` ...) are refused with a 400.",
     ),
     _differs("(path)", "Upstreams get it normalised (RFC 3986, single slashes), not as it was sent."),
+    _differs(
+        "(malformed requests)",
+        "Answered with 400, where nginx takes them: a path with bytes outside ASCII that are not "
+        "percent-encoded, or with a `#`; a header whose name is no token. Two Host headers are taken as one "
+        "with a comma, which no route's host matches.",
+    ),
     _differs("(X-Forwarded-Port)", "Always the port that the gateway listens on."),
     _differs(
         "enable_websocket",
-        "Without it, an upgrade to WebSocket is refused with 403; APISIX drops the header.",
+        "Without it, and where no route is found, an upgrade to WebSocket is refused with 403; APISIX drops "
+        "the header.",
     ),
     _differs(
         "timeout.send", "Not kept apart: `read` seconds in which nothing moves either way end the request."
