@@ -10,7 +10,7 @@ from typing import Final
 from gatechat.apisix.kinds import KINDS, Kind
 from gatechat.apisix.schemas import CHASH_KEYS, SECRET_MANAGERS, Schema
 from gatechat.apisix.validation import Validator
-from gatechat.gateway.admin.certificates import check_pair, check_ssl
+from gatechat.gateway.admin.certificates import check_pair
 from gatechat.gateway.admin.differs import (
     refuse_large_numbers,
     refuse_references,
@@ -57,7 +57,7 @@ def check(kind: Kind, id: str | None, conf: JSON, state: State, *, references: b
         case "routes" | "services" if "upstream" in conf:
             _check_upstream(conf["upstream"], state)
         case "ssls":
-            check_ssl(conf)
+            check_pair(conf["cert"], conf["key"])
     if kind.plural == "consumers":
         _check_plugins(kind, conf)
         check_duplicate_keys(state, conf.get("plugins", {}), conf["username"])

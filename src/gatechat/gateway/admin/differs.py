@@ -68,6 +68,16 @@ UNSUPPORTED: Final = (
         ("server",),
         default="server",
     ),
+    *(
+        Unsupported(("ssls",), field, f"{why}, and it does not serve TLS yet")
+        for field, why in {
+            "client": "it is for the certificates of clients",
+            "certs": "one certificate is shown to upstreams, in cert",
+            "keys": "one certificate is shown to upstreams, in cert and key",
+            "ssl_protocols": "it is for clients",
+        }.items()
+    ),
+    Unsupported(("ssls",), "status", "delete the certificate, or refer to it nowhere", (0,)),
     Unsupported(("stream_routes",), "", "it proxies HTTP only", text=STREAM_OFF),
     Unsupported(("protos",), "", "no plugin of it reads protos yet"),
     Unsupported(

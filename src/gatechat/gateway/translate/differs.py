@@ -52,14 +52,19 @@ DIFFERS: tuple[Difference, ...] = (
     _differs(
         "upstream.checks.active",
         "One count for all failures: the least of `http_failures`, `tcp_failures` and `timeouts`. A status "
-        "that is in neither list counts as healthy. A node that fails its very first check is unhealthy at "
-        "once. `concurrency` has no effect.",
+        "that is not in `unhealthy.http_statuses` counts as healthy, whatever `healthy.http_statuses` says. A "
+        "node that fails its very first check is unhealthy at once. `concurrency` has no effect.",
     ),
     _differs(
         "upstream.checks.passive",
         "Failed connections and timeouts are counted together, by `tcp_failures`. A node that was put aside "
-        "comes back with an active check that succeeds, not with answers (`passive.healthy`).",
+        "comes back with an active check that succeeds, not with answers (`passive.healthy`). "
+        "`passive.type` has no effect.",
     ),
     _differs("upstream.tls.verify", "Works for HTTP too; APISIX heeds it for Kafka only."),
+    _differs(
+        "upstream.nodes.metadata, ssl.sni, ssl.snis",
+        "Kept and shown, to no effect, as in APISIX (a certificate of the type client needs no name).",
+    ),
     _differs("(X-APISIX-Upstream-Status)", "Not sent with answers of failed upstreams."),
 )
