@@ -52,8 +52,8 @@ DIFFERS: tuple[Difference, ...] = (
     _differs(
         "upstream.checks.active",
         "One count for all failures: the least of `http_failures`, `tcp_failures` and `timeouts`. A status "
-        "that is not in `unhealthy.http_statuses` counts as healthy, whatever `healthy.http_statuses` says. A "
-        "node that fails its very first check is unhealthy at once. `concurrency` has no effect.",
+        "that is not in `unhealthy.http_statuses` counts as healthy, whatever `healthy.http_statuses` says. "
+        "A node that fails its very first check is unhealthy at once. `concurrency` has no effect.",
     ),
     _differs(
         "upstream.checks.passive",
