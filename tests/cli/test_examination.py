@@ -122,6 +122,7 @@ async def test_an_admin_api_that_refuses_the_key_is_found(
 ) -> None:
     finding = await examine_admin_api(gateway.gateway.admin_url, key, starts_here=False)
     assert words in finding.found
+    assert finding.runs
     assert finding.fix
     assert "GATECHAT_ADMIN_KEY" in finding.fix
 
@@ -160,6 +161,19 @@ def test_a_taken_port_is_a_problem_unless_the_gateway_runs() -> None:
     assert "--proxy-port" in stopped.fix
     assert running.fix is None
     assert free.fix is None
+
+
+def test_with_the_wrong_key_the_key_is_the_only_problem(tmp_path: Path, gateway: GatewayUnderTest) -> None:
+    urls = (gateway.gateway.admin_url, gateway.gateway.proxy_url, gateway.gateway.metrics_url)
+    admin, proxy, metrics = (url.rpartition(":")[2] for url in urls)
+    done = gatechat(
+        tmp_path,
+        *("doctor", "--port=0", "--demo-port=0", f"--data-dir={tmp_path}/data", "--admin-key=wrong"),
+        *(f"--admin-port={admin}", f"--proxy-port={proxy}", f"--metrics-port={metrics}"),
+    )
+    assert done.returncode == 1
+    assert done.stdout.count("FAIL") == 1
+    assert "refuses this key" in done.stdout
 
 
 def test_a_problem_makes_the_exit_code_1_and_its_line_has_the_fix(tmp_path: Path) -> None:

@@ -163,6 +163,15 @@ def test_on_loopback_the_admin_api_may_go_without_a_key(tmp_path: Path) -> None:
         assert httpx2.get(f"{program.url('Admin API')}/apisix/admin/routes").status_code == 200
 
 
+def test_the_addresses_that_clients_use_are_those_that_the_documents_name(tmp_path: Path) -> None:
+    urls = ["--public-url=https://gate.example.com", "--gateway-url=https://api.example.com"]
+    arguments = [*FREE_PORTS_OF_UP, *urls, f"--data-dir={tmp_path}/data", "--token=a-token-of-the-tests"]
+    with running(tmp_path, *arguments, ready=WELCOME) as program:
+        manifest = httpx2.get(f"{program.url('assistant')}/.well-known/ai-plugin.json").json()
+    assert manifest["api"]["url"] == "https://gate.example.com/openapi.yaml"
+    assert "https://api.example.com/speaker/1/sessions" in manifest["description_for_model"]
+
+
 def test_serve_works_with_an_admin_api_that_runs_already(tmp_path: Path, gateway: GatewayUnderTest) -> None:
     gateway.put("routes/1", {"uri": "/here", "upstream": {"nodes": gateway.nodes(), "type": "roundrobin"}})
     arguments = ["serve", "--port=0", f"--admin-url={gateway.gateway.admin_url}"]

@@ -50,6 +50,7 @@ def up(
     port: options.Port = 5000,
     token: options.Token = None,
     public_url: options.PublicUrl = None,
+    gateway_url: options.GatewayUrl = None,
     allowed_hosts: options.AllowedHosts = "",
     allowed_origins: options.AllowedOrigins = "",
     contact_email: options.ContactEmail = EMAIL,
@@ -76,7 +77,14 @@ def up(
     from gatechat.cli import running
 
     settings = _assistant_settings(
-        token, public_url, allowed_hosts, allowed_origins, contact_email, openai_verification_token, timeout
+        token,
+        public_url,
+        gateway_url,
+        allowed_hosts,
+        allowed_origins,
+        contact_email,
+        openai_verification_token,
+        timeout,
     )
     assistant = running.AssistantOptions(Port("assistant", host, port, "--port"), settings)
     gateway = running.GatewayOptions(
@@ -95,7 +103,7 @@ def serve(
     admin_url: options.AdminUrl = None,
     admin_port: options.AdminPort = 9180,
     admin_key: options.AdminKey = None,
-    gateway_url: options.GatewayUrl = "http://localhost:9080",
+    gateway_url: options.GatewayUrl = None,
     example_backend: options.ExampleBackend = "127.0.0.1:5080",
     host: options.Host = LOOPBACK,
     port: options.Port = 5000,
@@ -116,14 +124,16 @@ def serve(
 
     api_url, api_key = _admin_api(admin_url, admin_port, admin_key, data_dir)
     settings = _assistant_settings(
-        token, public_url, allowed_hosts, allowed_origins, contact_email, openai_verification_token, timeout
+        token,
+        public_url,
+        gateway_url,
+        allowed_hosts,
+        allowed_origins,
+        contact_email,
+        openai_verification_token,
+        timeout,
     )
-    settings |= {
-        "admin_url": api_url,
-        "admin_key": api_key,
-        "gateway_url": gateway_url,
-        "example_backend": example_backend,
-    }
+    settings |= {"admin_url": api_url, "admin_key": api_key, "example_backend": example_backend}
     assistant = running.AssistantOptions(Port("assistant", host, port, "--port"), settings)
     running.run(running.serve(assistant), log_level)
 
@@ -309,6 +319,7 @@ def _gateway_settings(
 def _assistant_settings(
     token: str | None,
     public_url: str | None,
+    gateway_url: str | None,
     allowed_hosts: str,
     allowed_origins: str,
     contact_email: str,
@@ -317,6 +328,7 @@ def _assistant_settings(
 ) -> dict[str, Any]:
     """The fields of AssistantSettings that `up` and `serve` share."""
     return {
+        **({"gateway_url": gateway_url} if gateway_url else {}),
         "token": token,
         "public_url": public_url,
         "allowed_hosts": _list(allowed_hosts),

@@ -26,11 +26,12 @@ TIMEOUT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. ``fix`` None means that it is as it should be."""
+    """One thing looked at. ``fix`` None: it is as it should be. ``runs``: it answered, if only to refuse."""
 
     what: str
     found: str
     fix: str | None = None
+    runs: bool = False
 
     def __str__(self) -> str:
         if self.fix is None:
@@ -40,12 +41,13 @@ class Finding:
 
 async def examine(listening: Sequence[Port], data_dir: Path, admin_url: str, admin_key: str | None) -> bool:
     """Prints a line for each thing; whether all of it is well."""
-    admin = await examine_admin_api(admin_url, admin_key, _starts_here(listening, admin_url))
+    ours = _starts_here(listening, admin_url)
+    admin = await examine_admin_api(admin_url, admin_key, ours)
     findings = [
         *examine_data_dir(data_dir),
         examine_envoy(),
         admin,
-        *examine_ports(listening, running=admin.fix is None and admin.found.startswith("answers")),
+        *examine_ports(listening, running=ours and admin.runs),
     ]
     for finding in findings:
         print(finding)
@@ -156,12 +158,13 @@ async def examine_admin_api(url: str, key: str | None, starts_here: bool) -> Fin
             f"{url} ({release}) refuses {'this key' if key else 'to answer without a key'}: {answer.status}",
             "give its key in GATECHAT_ADMIN_KEY; for Apache APISIX it is in conf/config.yaml under "
             "deployment.admin.admin_key, and allow_admin there must let this machine in",
+            runs=True,
         )
     if answer.status != 200:
         return Finding(
             what, f"{url} ({release}) answers {answer.status}", "see that this is an APISIX Admin API (v3)"
         )
-    return Finding(what, f"answers at {url}: {release}")
+    return Finding(what, f"answers at {url}: {release}", runs=True)
 
 
 def examine_ports(listening: Sequence[Port], *, running: bool) -> Iterator[Finding]:

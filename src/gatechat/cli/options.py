@@ -165,9 +165,12 @@ AdminHost: TypeAlias = Annotated[
     ),
 ]
 GatewayUrl: TypeAlias = Annotated[
-    str,
+    str | None,
     _option(
-        "gateway-url", "Where the gateway takes traffic; the documents' examples name it.", metavar="URL"
+        "gateway-url",
+        "Where the gateway's clients reach it; the manifest and the documents' examples name it.",
+        metavar="URL",
+        show_default="http://localhost:9080; with `up`, where its gateway listens",
     ),
 ]
 ExampleBackend: TypeAlias = Annotated[

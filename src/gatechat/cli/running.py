@@ -65,7 +65,7 @@ def run(main: Coroutine[Any, Any, None], log_level: str) -> None:
         main.close()
         raise CliError(f"--log-level {log_level}: there are debug, info, warning and error.")
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    logging.getLogger("uvicorn").setLevel(max(level, logging.WARNING))
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # what strangers send is not worth a line
     asyncio.run(until_signal(main))
 
 
@@ -103,10 +103,10 @@ async def up(assistant: AssistantOptions, options: GatewayOptions, demo: Port) -
     ports.check(assistant.listens_on, *options.ports, demo)
     async with _demo(demo) as demo_url, _gateway(options) as running:
         settings = {
+            "gateway_url": running.proxy_url,
             **assistant.settings,
             "admin_url": running.admin_url,
             "admin_key": options.admin_key,
-            "gateway_url": running.proxy_url,
             "example_backend": demo_url.removeprefix("http://"),
         }
         async with _assistant(AssistantOptions(assistant.listens_on, settings)) as url:
