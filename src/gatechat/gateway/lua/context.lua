@@ -25,7 +25,7 @@ local function new(handle)
     handle = handle, fields = handle:headers(), stream = false, response = false, shared = {},
     scope = false, globals = false, chain = false, step = false, filtered = false, kept = false,
     consumer = false, head = false, client_method = false, client_path = false, client_args = false, early = false, reply = false, replied = false,
-    new_body = false, request_id = false, uri_params = false,
+    node = false, new_body = false, request_id = false, uri_params = false,
   }, Ctx)
 end
 
@@ -304,6 +304,12 @@ local anywhere = {
   end,
   time_local = function(ctx) return date("%d/%b/%Y:%H:%M:%S %z", floor(ctx:time())) end,
   status = function(ctx) return ctx.response and ctx.response:get(":status") or nil end,
+  upstream_addr = function(ctx) return ctx.node or nil end,
+  balancer_ip = function(ctx) return ctx.node and (address_and_port(ctx.node)) or nil end,
+  balancer_port = function(ctx)
+    local _, port = address_and_port(ctx.node or "")
+    return port
+  end,
   upstream_status = function(ctx) return ctx.response and not ctx.replied and ctx.response:get(":status") or nil end,
 }
 anywhere.apisix_request_id = anywhere.request_id

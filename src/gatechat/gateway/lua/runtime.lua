@@ -146,6 +146,7 @@ local function program_from(source)
   return {
     scope = scope,
     counted = source.m,
+    told_node = source.b,
     globals = chain_from(steps_from(source.g)),
     route = chain_from(steps_from(source.r)),
     merged = cache.new(MERGED),
@@ -252,6 +253,7 @@ end
 local function run_request(program, ctx)
   local globals, chain = program.globals, program.route
   ctx.globals = globals
+  if program.told_node then ctx.node = "" end
   if globals.vars then keep_variables(globals, ctx) end
   if globals.rewrite then run(globals.rewrite, "rewrite", ctx) end
   ctx.chain = chain
@@ -326,7 +328,7 @@ end
 
 local function needs_response(ctx)
   local globals, chain = ctx.globals, ctx.chain
-  return globals and globals.response or chain and chain.response
+  return ctx.node or globals and globals.response or chain and chain.response
 end
 
 -- Envoy does not come back from handle:respond, and runs on_response inside of it.
@@ -376,6 +378,10 @@ end
 
 local function handle_response(handle, ctx)
   ctx:respond_with(handle)
+  if ctx.node then
+    ctx.node = ctx.response:get("x-gatechat-node") or false
+    ctx.response:remove("x-gatechat-node")
+  end
   if ctx.early then
     for name, value in pairs(ctx.early) do ctx:set_response_header(name, value) end
     ctx.early = false

@@ -34,6 +34,8 @@ def proxied(merged: Merged, upstream: Upstream, program: Program | None, *, idem
     wait_and_retry(action, upstream, float(timeout.get("read", DEFAULT_TIMEOUT)), idempotent=idempotent)
     if merged.websocket:
         _allow_websocket(route)
+    if program is not None and program.node:
+        _set_header(route, names.NODE, "%UPSTREAM_REMOTE_ADDRESS%")
     _run(route, merged.scope, program, merged.uris, merged.hosts or ())
     return dump(route)
 
@@ -108,11 +110,15 @@ def _direct(
     route = _bare(name)
     route.direct_response.status = status
     route.direct_response.body.inline_string = body
-    header = route.response_headers_to_add.add()
-    header.header.key, header.header.value = "content-type", content_type
-    header.append_action = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+    _set_header(route, "content-type", content_type)
     _run(route, scope, program)
     return dump(route)
+
+
+def _set_header(route: pb.Route, name: str, value: str) -> None:
+    header = route.response_headers_to_add.add()
+    header.header.key, header.header.value = name, value
+    header.append_action = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
 
 def _host(action: pb.RouteAction, upstream: Upstream) -> None:
