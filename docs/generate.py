@@ -51,6 +51,7 @@ environment over the file. In the file, a setting has the flag's name with `_` f
 # gatechat.toml
 proxy_port = 8080
 data_dir = "/srv/gatechat"
+allowed_hosts = ["gate.example.com", "gate.internal"]
 ```
 
 Without `--config`, two files are read where they are there: `gatechat.toml` in the platform's configuration

@@ -28,13 +28,10 @@ class AssistantSettings:
 
     ``public_url``: the assistant as its callers see it; the manifest and the OpenAPI document name it.
     ``admin_key``: sent to the Admin API as X-API-KEY, never shown; None sends none.
-    ``token``: what callers must send as ``Authorization: Bearer``; None asks for none, which only loopback
-    may.
-    ``verification_tokens``: what ChatGPT hands out when a plugin with a token is registered, for the
-    manifest.
+    ``token``: what callers must send as ``Authorization: Bearer``; None asks for none, only on loopback.
+    ``verification_tokens``: what ChatGPT hands out when a plugin with a token is registered.
     ``allowed_origins``: web origins besides ChatGPT's and this machine's own.
-    ``allowed_hosts``: names in a Host header besides this machine's own and those of ``public_url`` and
-    ``host``.
+    ``allowed_hosts``: names in a Host header besides those of this machine, ``public_url`` and ``host``.
     ``example_backend``: "host:port" of the API that the documents' examples put behind the gateway.
     """
 
@@ -63,8 +60,7 @@ class AssistantSettings:
             raise SettingsError(
                 f"host {self.host} lets other machines change the gateway: set a token of {SHORTEST_TOKEN} "
                 "or more characters that callers must send (--token or GATECHAT_TOKEN), or stay on host "
-                "127.0.0.1. "
-                "`python3 -c 'import secrets; print(secrets.token_urlsafe(32))'` makes one"
+                "127.0.0.1. `python3 -c 'import secrets; print(secrets.token_urlsafe(32))'` makes one"
             )
         if self.timeout <= 0:
             raise SettingsError("timeout: greater than 0")

@@ -12,6 +12,9 @@ import typer
 
 from gatechat.cli import config_file, data_dir
 
+LISTS = frozenset({"allowed_hosts", "allowed_origins", "allow_admin"})
+"""Settings of several values: with commas between, or a list in the file."""
+
 
 def _option(name: str, help: str, *, off: str = "", **more: Any) -> Any:
     """``off`` is the flag that says no ("/--no-admin-key-required")."""
@@ -28,7 +31,7 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     group = context.parent.command if context.parent else context.command
     commands = getattr(group, "commands", {}).values()
     known = {param.name for command in commands for param in command.params if param.name and param.envvar}
-    context.default_map = config_file.load(path, known - {"config"})
+    context.default_map = config_file.load(path, known - {"config"}, LISTS)
     return path
 
 
