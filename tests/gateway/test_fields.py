@@ -74,7 +74,7 @@ UPSTREAM: dict[str, tuple[Value, Any]] = {
     "checks.active.port": (CHECKED, 81),
     "checks.active.http_method": (CHECKED, "HEAD"),
     "checks.active.http_path": (CHECKED, "/status"),
-    "checks.active.http_req_body": (CHECKED, "ping"),
+    "checks.active.http_req_body": (NODES | {"checks": {"active": {"http_method": "POST"}}}, "ping"),
     "checks.active.https_verify_certificate": (CHECKED_TLS, False),
     "checks.active.req_headers": (CHECKED, ["X-A: b"]),
     "checks.active.healthy": (CHECKED, {"interval": 2}),

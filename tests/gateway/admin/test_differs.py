@@ -33,6 +33,12 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
         NODES | {"checks": {"active": {"http_method": "PURGE"}}},
         'property "checks.active.http_method" "PURGE" has no effect',
     ),
+    (
+        "a health check with CONNECT",
+        "/routes/1",
+        {"uri": "/", "upstream": NODES | {"checks": {"active": {"http_method": "CONNECT"}}}},
+        'property "upstream.checks.active.http_method" "CONNECT" has no effect',
+    ),
     ("an unknown algorithm", "/upstreams/1", NODES | {"type": "magic"}, 'there is no algorithm "magic"'),
     (
         "a condition on the body",

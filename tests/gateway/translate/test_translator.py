@@ -106,6 +106,8 @@ def test_what_was_refused_leaves_no_trace() -> None:
     [
         ({"type": "chash", "key": "remote_port", "nodes": NODES}, "remote_port"),
         ({"nodes": {"::1:80": 1}}, "brackets"),
+        ({"nodes": NODES, "checks": {"active": {"req_headers": ["X-A b"]}}}, "is no header"),
+        ({"nodes": NODES, "checks": {"active": {"req_headers": [":path: /x"]}}}, "is no header"),
         ({"nodes": {"127.0.0.1:0": 1}}, "invalid port 0"),
         (
             {"type": "chash", "hash_on": "vars_combinations", "key": "plain", "nodes": NODES},

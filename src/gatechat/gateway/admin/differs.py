@@ -59,7 +59,7 @@ UNSUPPORTED: Final = (
     *_upstream("service_name", _NO_DISCOVERY),
     *_upstream("discovery_args", _NO_DISCOVERY),
     *_upstream("scheme", "it proxies HTTP; use http, https, grpc or grpcs", ("tcp", "tls", "udp", "kafka")),
-    *_upstream("checks.active.http_method", "Envoy's health checks know no PURGE", ("PURGE",)),
+    *_upstream("checks.active.http_method", "Envoy's health checks cannot use it", ("PURGE", "CONNECT")),
     Unsupported(
         ("ssls",),
         "type",

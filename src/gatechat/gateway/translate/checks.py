@@ -5,6 +5,7 @@ Defaults are those of APISIX's schema_def.lua. What is told otherwise here than 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from envoy.config.cluster.v3 import cluster_pb2, outlier_detection_pb2
@@ -12,11 +13,12 @@ from envoy.config.core.v3 import base_pb2, health_check_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as http
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from gatechat.gateway.model import JSON
+from gatechat.gateway.model import JSON, Refused
 from gatechat.gateway.translate.nodes import SECURE_SCHEMES
 from gatechat.gateway.translate.tls import ClientCertificate, plain_socket, tls_socket
 from gatechat.gateway.translate.values import duration
 
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\0\r\n]*)")
 _STATUSES = range(200, 600)
 _UNHEALTHY = (429, 404, 500, 501, 502, 503, 504, 505)
 _PASSIVE_UNHEALTHY = (429, 500, 503)
@@ -74,15 +76,26 @@ def _over_http(
     check.method = base_pb2.RequestMethod.Value(active.get("http_method", "GET"))
     if body := active.get("http_req_body"):
         check.send.text = body.encode().hex()
-    for line in active.get("req_headers", ()):
-        name, _, value = line.partition(":")
-        header = check.request_headers_to_add.add()
-        header.header.key, header.header.value = name.strip(), value.strip()
+    _headers(check, active.get("req_headers", ()))
     counted = set(unhealthy)
     for start, end in _ranges(status for status in _STATUSES if status not in counted):
         check.expected_statuses.add(start=start, end=end)
     for start, end in _ranges(sorted(counted)):
         check.retriable_statuses.add(start=start, end=end)
+
+
+def _headers(check: health_check_pb2.HealthCheck.HttpHealthCheck, lines: Iterable[str]) -> None:
+    names = set()
+    for line in lines:
+        found = _HEADER.fullmatch(line)
+        if found is None:
+            raise Refused(f"checks.active.req_headers: {line!r} is no header; write Name: value")
+        name, value = found.groups()
+        header = check.request_headers_to_add.add()
+        header.header.key, header.header.value = name, value.strip().replace("%", "%%")
+        if name.lower() not in names:  # Envoy would append it to its own User-Agent
+            header.append_action = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+        names.add(name.lower())
 
 
 def _ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:

@@ -53,7 +53,8 @@ DIFFERS: tuple[Difference, ...] = (
         "upstream.checks.active",
         "One count for all failures: the least of `http_failures`, `tcp_failures` and `timeouts`. A status "
         "that is not in `unhealthy.http_statuses` counts as healthy, whatever `healthy.http_statuses` says. "
-        "A node that fails its very first check is unhealthy at once. `concurrency` has no effect.",
+        "A node that fails its very first check is unhealthy at once. `concurrency` has no effect. "
+        "`http_req_body` needs a method that takes one, `req_headers` cannot set Host: that is `host`.",
     ),
     _differs(
         "upstream.checks.passive",
