@@ -35,7 +35,7 @@ class Publication:
         return self.resources.get(type_url, {})
 
 
-_PRINTED_MESSAGE = re.compile(r"goo\.gle/debugproto.*: (?=Proto constraint validation failed)", re.DOTALL)
+_PRINTED_MESSAGE = re.compile(r"goo\.gle/debug.*: (?=Proto constraint validation failed)", re.DOTALL)
 
 
 class _Refusal(Exception):
