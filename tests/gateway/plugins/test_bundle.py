@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from importlib.resources import files
 
 from gatechat.gateway.model import State
 from gatechat.gateway.plugins import lua_sources
@@ -39,3 +40,13 @@ def test_the_same_state_in_another_order_is_the_same_text() -> None:
 def test_plugin_metadata_reaches_the_plugins() -> None:
     lua = Lua(state(plugin_metadata={"cors": {"allow_origins": {"k": "http://a"}}}))
     assert lua.call("function() return use('metadata').cors.allow_origins.k end") == "http://a"
+
+
+def test_every_module_compiles_under_its_own_name_with_the_lines_of_its_file() -> None:
+    lua = Lua()
+    lua.runtime.execute("for name in pairs(package.preload) do require(name) end")
+    source = (files("gatechat.gateway") / "lua" / "json.lua").read_text().splitlines()
+    where = lua.function("return function() local at = debug.getinfo(use('json').decode, 'S') return at.source .. at.linedefined end")
+    name, _, line = where().partition("json")
+    assert name == "=gatechat."
+    assert "decode" in source[int(line) - 1]

@@ -169,7 +169,7 @@ local function overlay_of(consumer)
   local overlay = overlays[record]
   if overlay ~= nil then return overlay end
   overlay = {}
-  local group = consumer.group_id and consumers.groups[consumer.group_id]
+  local group = consumer.group_id and consumers.group(consumer.group_id)
   for _, entries in ipairs { group and group.plugins or {}, record.plugins or {} } do
     for _, entry in ipairs(entries) do
       if not entry.a then overlay[entry.n] = step_from(entry) end
@@ -264,7 +264,7 @@ local function run_request(program, ctx)
     if program.counted then ctx.handle:streamInfo():dynamicMetadata():set(METADATA, "consumer", consumer.username) end
     -- Where no route matched, only global rules run.
     if not program.scope.route_id then return run_access(globals, chain, ctx) end
-    if consumer.group_id and not consumers.groups[consumer.group_id] then
+    if consumer.group_id and not consumers.group(consumer.group_id) then
       ctx:log("err", "consumer group " .. consumer.group_id .. " is not there")
       ctx:respond(503)
     end

@@ -22,8 +22,10 @@ METADATA = "gatechat"
 """Namespace of a counted route's metadata, and of the dynamic metadata of its requests."""
 _COUNTED, _PERHAPS = "counted", "perhaps"
 _SERIES = f"%ROUTE_NAME%|%DYNAMIC_METADATA({METADATA}:consumer)%|%UPSTREAM_HOST%"
-"""The name of a counted route is its labels: metadata of the route took 1,000 instructions more, in each of six
-statistics. ``consumer`` is set by lua/runtime.lua: a header may be the client's, who could make endless series."""
+"""The name of a counted route is its labels: reading them from its metadata costs much more in each of six
+statistics. ``consumer`` is set by lua/runtime.lua: a header may be the client's, who could make endless
+series.
+"""
 
 _LABELS_OF_EVERY_METRIC = (
     "route",
