@@ -14,10 +14,10 @@ import typer.main
 
 from gatechat.apisix.kinds import KINDS
 from gatechat.cli.commands import app
-from gatechat.gateway.admin.differs import BALANCERS, UNSUPPORTED
+from gatechat.gateway.admin.differs import UNSUPPORTED
 from gatechat.gateway.plugin import Difference, Plugin
 from gatechat.gateway.plugins import REGISTRY
-from gatechat.gateway.translate import DIFFERS
+from gatechat.gateway.translate import BALANCERS, DIFFERS
 
 DOCS = Path(__file__).parent
 MADE = "<!-- Made by `make docs` from {source}. Change it there. -->\n\n"

@@ -6,7 +6,7 @@ their own differences.) The documentation prints this table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -85,9 +85,6 @@ UNSUPPORTED: Final = (
     ),
 )
 
-BALANCERS: Final = ("roundrobin", "chash", "least_conn", "ewma")
-"""The load balancing algorithms. APISIX takes any name and fails with it when a request comes."""
-
 ENVIRONMENT: Final = frozenset({"plugins", "cert", "key", "certs", "keys", "client_cert", "client_key"})
 """Fields in which, and below which, ``$env://`` is looked up."""
 
@@ -104,12 +101,6 @@ def refuse_unsupported(kind: str, value: Mapping[str, JSON]) -> None:
         if found is _MISSING or (rule.values and found not in rule.values):
             continue
         raise Refused(rule.message(kind, found))
-    for field, upstream in upstreams_of(kind, value):
-        balancer = upstream.get("type", "roundrobin")
-        if balancer not in BALANCERS:
-            known = ", ".join(BALANCERS)
-            why = f'there is no algorithm "{balancer}" in the embedded gateway, use one of {known}'
-            raise Refused(f'property "{field}type": {why}')
 
 
 def refuse_large_numbers(kind: str, value: Mapping[str, JSON]) -> None:
@@ -124,14 +115,6 @@ def _refuse_large_numbers(value: JSON, where: str) -> None:
         raise Refused(f'property "{where.removesuffix(".")}": {text}')
     for name, item in _items(value):
         _refuse_large_numbers(item, f"{where}{name}.")
-
-
-def upstreams_of(kind: str, value: Mapping[str, JSON]) -> Iterator[tuple[str, Mapping[str, JSON]]]:
-    """The upstream that a resource is or holds, with the path to its fields ("" or "upstream.")."""
-    if kind == "upstreams":
-        yield "", value
-    elif isinstance(value.get("upstream"), dict):
-        yield "upstream.", value["upstream"]
 
 
 def refuse_references(kind: str, value: JSON) -> None:
