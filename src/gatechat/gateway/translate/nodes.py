@@ -13,6 +13,8 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 from gatechat.gateway.model import JSON, Refused
 
 MAX_WEIGHTS = 2**32 - 1
+MOST_PRIORITIES = 128
+"""Envoy's bound."""
 _HOST = re.compile(r"[\w.-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 NAME_ASKED_FOR = "name"
 """In the socket metadata of nodes of an upstream with several domain names: whom TLS asks them for."""
@@ -54,6 +56,8 @@ def parse_nodes(nodes: JSON, scheme: str, where: str) -> tuple[Node, ...]:
     Source: pick_server in apisix/balancer.lua. Raises Refused for an address that is none.
     """
     found = sorted(_nodes(nodes, scheme, where))
+    if len({node.priority for node in found}) > MOST_PRIORITIES:
+        raise Refused(f"{where}: the nodes have more than {MOST_PRIORITIES} different priorities")
     if len(found) == 1:
         return (Node(found[0].host, found[0].port, max(found[0].weight, 1), found[0].priority),)
     return tuple(node for node in found if node.weight > 0)
