@@ -11,15 +11,15 @@ from tests.gateway.plugins.traffic import state
 
 def test_a_program_that_ends_with_the_request_has_no_response_part() -> None:
     sources = lua_sources(State(), shm_path="/x")
-    assert "envoy_on_response" not in sources["request"]
-    assert "envoy_on_response" in sources["both"]
+    assert "function envoy_on_response" not in sources["request"]
+    assert "function envoy_on_response" in sources["both"]
 
 
 def test_a_consumer_with_a_response_plugin_brings_every_program_into_the_response() -> None:
     quiet = state(consumers={"jack": {"username": "jack", "plugins": {"key-auth": {"key": "k"}}}})
     loud = state(consumer_groups={"g": {"plugins": {"request-id": {}}}})
-    assert "envoy_on_response" not in lua_sources(quiet, shm_path="/x")["request"]
-    assert "envoy_on_response" in lua_sources(loud, shm_path="/x")["request"]
+    assert "function envoy_on_response" not in lua_sources(quiet, shm_path="/x")["request"]
+    assert "function envoy_on_response" in lua_sources(loud, shm_path="/x")["request"]
 
 
 def test_no_text_in_a_consumer_can_end_its_quotation() -> None:

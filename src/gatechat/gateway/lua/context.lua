@@ -29,9 +29,10 @@ local function new(handle)
   }, Ctx)
 end
 
--- Between the phases: forget what belongs to the stream's request side.
-function Ctx:release()
-  self.head = (self.client_method or self.fields:get(":method")) == "HEAD"
+-- Between the phases: forget what belongs to the stream's request side. `unseen`: no function runs later, and the
+-- response's body is left alone, as that of a HEAD.
+function Ctx:release(unseen)
+  self.head = unseen or (self.client_method or self.fields:get(":method")) == "HEAD"
   self.handle, self.fields, self.stream = false, false, false
 end
 
@@ -48,6 +49,8 @@ local function stream_of(self)
   end
   return stream
 end
+
+Ctx.info = stream_of
 
 local function of_request(self)
   return self.fields or error("the request is gone in the response's phases: list what you need in _vars", 3)
@@ -181,7 +184,8 @@ function Ctx:set_response_header(name, value)
     early = {}
     self.early = early
   end
-  early[lower(name)] = value
+  early[#early + 1] = lower(name)
+  early[#early + 1] = value or false
 end
 
 function Ctx:add_response_header(name, value)
