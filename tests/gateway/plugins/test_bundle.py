@@ -46,7 +46,10 @@ def test_every_module_compiles_under_its_own_name_with_the_lines_of_its_file() -
     lua = Lua()
     lua.runtime.execute("for name in pairs(package.preload) do require(name) end")
     source = (files("gatechat.gateway") / "lua" / "json.lua").read_text().splitlines()
-    where = lua.function("return function() local at = debug.getinfo(use('json').decode, 'S') return at.source .. at.linedefined end")
+    where = lua.function(
+        "return function() local at = debug.getinfo(use('json').decode, 'S') "
+        "return at.source .. at.linedefined end"
+    )
     name, _, line = where().partition("json")
     assert name == "=gatechat."
     assert "decode" in source[int(line) - 1]
