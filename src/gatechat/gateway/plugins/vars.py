@@ -39,12 +39,11 @@ def compile_vars(vars: JSON) -> JSON:
 
 def refuse_unknown_variable(name: str) -> None:
     """Raises Refused for a variable that has a value in APISIX and would never have one here."""
+    useless = f"the variable {name} has no effect in the embedded gateway"
     if name.startswith(_BODY):
-        raise Refused(
-            f"the variable {name} cannot be used: this is decided before the request's body is read"
-        )
+        raise Refused(f"{useless}: this is decided before the request's body is read")
     if _NOT_TOLD.fullmatch(name):
-        raise Refused(f"the variable {name} cannot be used: the embedded gateway does not know it")
+        raise Refused(f"{useless}: Envoy does not know it")
 
 
 def all_of(conditions: Sequence[JSON]) -> JSON:
