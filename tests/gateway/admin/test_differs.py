@@ -44,7 +44,7 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
         "a condition on the body",
         "/routes/1",
         ROUTE | {"vars": ["OR", ["arg_a", "==", "b"], [["post_arg.model", "==", "x"]]]},
-        "the variable post_arg.model has no effect in the embedded gateway: this is decided before the request",
+        "the variable post_arg.model has no effect in the embedded gateway: this is decided before",
     ),
     (
         "a condition of a plugin on the node",
