@@ -100,6 +100,7 @@ def throughput(pairs: int, seconds: float) -> list[Row]:
                 "@type": f"{FILTERS}.http.api_key_auth.v3.ApiKeyAuth",
                 "credentials": [{"key": "bench-key", "client": "jack"}],
                 "key_sources": [{"header": "apikey"}],
+                "forwarding": {"header": "x-consumer"},
             },
         },
         {
@@ -117,6 +118,39 @@ def throughput(pairs: int, seconds: float) -> list[Row]:
             },
         },
     ]
+    labels = {"route": "%ROUTE_NAME%", "consumer": "%REQ(x-consumer)%", "node": "%UPSTREAM_HOST%"}
+    series = {"tags": [{"name": name, "value_format": value} for name, value in labels.items()]}
+    native_metrics: list[dict[str, object]] = [
+        {
+            "name": "envoy.access_loggers.stats",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config",
+                "stat_prefix": "http",
+                "counters": [
+                    {
+                        "stat": {
+                            "name": "status",
+                            "tags": [{"name": "code", "value_format": "%RESPONSE_CODE%"}, *series["tags"]],
+                        },
+                        "value_fixed": 1,
+                    },
+                    {
+                        "stat": {"name": "ingress", **series},
+                        "value_format": "%DOWNSTREAM_WIRE_BYTES_RECEIVED%",
+                    },
+                    {"stat": {"name": "egress", **series}, "value_format": "%DOWNSTREAM_WIRE_BYTES_SENT%"},
+                ],
+                "histograms": [
+                    {"stat": {"name": name, **series}, "unit": "Milliseconds", "value_format": value}
+                    for name, value in (
+                        ("request", "%DURATION%"),
+                        ("upstream", "%COMMON_DURATION(US_TX_BEG:US_RX_END:ms)%"),
+                        ("gateway", "%COMMON_DURATION(DS_RX_BEG:US_TX_BEG:ms)%"),
+                    )
+                ],
+            },
+        }
+    ]
     guard = {
         "key-auth": {},
         "limit-count": {
@@ -133,8 +167,8 @@ def throughput(pairs: int, seconds: float) -> list[Row]:
         ours.put("consumers", {"username": "jack", "plugins": {"key-auth": {"key": "bench-key"}}})
         ours.put("routes/guarded", route("/guarded", upstream, plugins=guard))
         with (
-            hand_written_envoy(upstream, []) as (plain_pid, plain),
-            hand_written_envoy(upstream, native_filters) as (native_pid, native),
+            hand_written_envoy(upstream, [], []) as (plain_pid, plain),
+            hand_written_envoy(upstream, native_filters, native_metrics) as (native_pid, native),
         ):
 
             def minimal() -> float:
@@ -156,7 +190,7 @@ def throughput(pairs: int, seconds: float) -> list[Row]:
     return [
         row("plain route / minimal Envoy", first, "0.95"),
         row(
-            "key-auth + limit-count + prometheus / Envoy's native key and rate filters, no metrics",
+            "key-auth + limit-count + prometheus / Envoy's native key, rate and metrics filters",
             second,
             "0.85",
         ),

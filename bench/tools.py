@@ -88,7 +88,9 @@ def backend() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def hand_written_envoy(upstream: int, filters: list[dict[str, object]]) -> Iterator[tuple[int, int]]:
+def hand_written_envoy(
+    upstream: int, filters: list[dict[str, object]], logs: list[dict[str, object]]
+) -> Iterator[tuple[int, int]]:
     """The least configuration that does the same job, as an expert would write it. Yields pid and port."""
     port = free_port()
     router = {
@@ -105,6 +107,7 @@ def hand_written_envoy(upstream: int, filters: list[dict[str, object]]) -> Itera
         "generate_request_id": False,
         "use_remote_address": True,
         "http_filters": [*filters, router],
+        "access_log": logs,
         "route_config": {
             "virtual_hosts": [
                 {
