@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-
 from gatechat.apisix.validation import is_reference
 from gatechat.gateway.model import Refused
 
 
 def check_pair(certificate: str, key: str) -> None:
     """Refused unless both are PEM and belong together. A reference is only known later and passes."""
+    # Imported when the first certificate comes: 9 MB that few gateways need.
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
     if is_reference(certificate) or is_reference(key):
         return
     try:
