@@ -155,6 +155,31 @@ CASES: dict[str, tuple[dict[str, dict[str, Any]], list[tuple[Request, str | None
             (get("/h", "foo.com.org"), None),
         ],
     ),
+    "a wildcard takes no host that is another's, however it is spelled": (
+        {
+            "exact": {"uri": "/*", "host": "x.foo.com"},
+            "deeper": {"uri": "/*", "host": "*.b.foo.com"},
+            "wild": {"uri": "/*", "host": "*.foo.com"},
+            "star": {"uri": "/*", "host": "*"},
+        },
+        [
+            (get("/h", "X.foo.com"), "exact"),
+            (get("/h", "x.FOO.com:81"), "exact"),
+            (get("/h", "y.B.foo.com"), "deeper"),
+            (get("/h", "Y.foo.com:81"), "wild"),
+            (get("/h", "Bar.org"), "star"),
+            (get("/h", "[::1]:81"), "star"),
+            (get("/h", "[::1]"), "star"),
+        ],
+    ),
+    "nor does a wildcard without a dot": (
+        {"exact": {"uri": "/*", "host": "x.foo.com"}, "wild": {"uri": "/*", "host": "*foo.com"}},
+        [
+            (get("/h", "X.foo.com:81"), "exact"),
+            (get("/h", "BarFoo.com"), "wild"),
+            (get("/h", "[::1]:81"), None),
+        ],
+    ),
     "a wildcard without a dot takes every host that ends so": (
         {"a": {"uri": "/h", "host": "*foo.com"}, "b": {"uri": "/h", "host": "*.foo.com"}, "c": {"uri": "/*"}},
         [

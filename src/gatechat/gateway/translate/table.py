@@ -148,20 +148,26 @@ class Table:
         if not named:
             return hostless or matching.prefix_map(names.PATH, [matching.entry("/", last)], last)
         otherwise = matching.look(hostless) if hostless else last
-        unplain = matching.not_(matching.header_is(":authority", regex=f"[^A-Z:]*(:{self._port})?"))
-        plain = matching.look(matching.choice([(unplain, matching.act(routes.finding_host()))], otherwise))
         built = {host: _host_matcher(level) for host, level in sorted(named.items())}
         if any(host.startswith("*") and not _is_label_wildcard(host) for host in built):
-            plain = matching.look(
-                self._suffixes({host: to for host, to in built.items() if host[0] == "*"}, plain)
-            )
+            wildcards = {host: to for host, to in built.items() if host[0] == "*"}
             built = {host: to for host, to in built.items() if host[0] != "*"}
+            otherwise = matching.look(self._suffixes(wildcards, otherwise))
+        # Before a wildcard takes a Host, it must be a plain one: its exact host may be another's.
+        built = {host: self._once_plain(to) if host[0] == "*" else to for host, to in built.items()}
+        plain = self._once_plain(otherwise)
         domains = [(self._with_port(host, built), to) for host, to in built.items()]
         return (
             matching.domain_map(":authority", domains, plain)
             if domains
             else matching.prefix_map(names.PATH, [matching.entry("/", plain)], plain)
         )
+
+    def _once_plain(self, then: OnMatch) -> OnMatch:
+        """``then`` for a Host in lower case and without a foreign port; another is made so, then matched."""
+        plain = rf"([^A-Z:]*|\[[^A-Z]*\])(:{self._port})?"
+        unplain = matching.not_(matching.header_is(":authority", regex=plain))
+        return matching.look(matching.choice([(unplain, matching.act(routes.finding_host()))], then))
 
     def _with_port(self, host: str, all_hosts: dict[str, OnMatch]) -> list[str]:
         ported = f"{host}:{self._port}"
