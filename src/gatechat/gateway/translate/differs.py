@@ -48,8 +48,8 @@ DIFFERS: tuple[Difference, ...] = (
     _differs("upstream.keepalive_pool.size", "Idle connections are not counted: `idle_timeout` closes them."),
     _differs(
         "upstream.nodes",
-        "All addresses of a domain name are nodes; APISIX takes one of them at a time. Among several nodes, one "
-        "of weight 0 gets nothing, also when it is the only healthy one.",
+        "All addresses of a domain name are nodes; APISIX takes one of them at a time. Among several nodes, "
+        "one of weight 0 gets nothing, also when it is the only healthy one.",
     ),
     _differs(
         "upstream.checks.active",
