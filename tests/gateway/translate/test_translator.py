@@ -112,7 +112,7 @@ def test_what_was_refused_leaves_no_trace() -> None:
         ),
         ({"nodes": NODES, "checks": {"active": {"req_headers": ["X-A b"]}}}, "is no header"),
         ({"nodes": NODES, "checks": {"active": {"req_headers": [":path: /x"]}}}, "is no header"),
-        ({"nodes": {"127.0.0.1:0": 1}}, "invalid port 0"),
+        ({"nodes": {"127.0.0.1:http": 1}}, "invalid port http"),
         (
             {"type": "chash", "hash_on": "vars_combinations", "key": "plain", "nodes": NODES},
             "names no variable",

@@ -82,8 +82,10 @@ def _split(address: str, where: str) -> tuple[str, int | None]:
         host, port = address, ""
     elif _is_address(address):
         raise Refused(f"{where}: node {address!r}: put an IPv6 address in brackets, [::1]:80")
-    elif not port.isdigit() or not 0 < int(port) < 65536:
+    elif not port.isdigit():
         raise Refused(f"{where}: node {address!r}: invalid port {port}")
+    elif not 0 < int(port) < 65536:
+        raise Refused(f"invalid port {port}")  # APISIX's text, to the letter
     if not _HOST.fullmatch(host):
         raise Refused(f"{where}: node {address!r}: it must be host or host:port, nothing before or after")
     return host.strip("[]"), int(port) if port else None
