@@ -35,9 +35,9 @@ regen: $(DEV) ## writes the golden files anew; read the difference before you ke
 	GATECHAT_REGEN=1 python -m pytest tests/gateway/translate
 	$(MAKE) docs
 
-bench: $(DEV) ## measures speed, side by side with a hand-written Envoy configuration
-	.ci/debian wrk
-	python -m bench
+bench: $(DEV) ## measures speed, side by side with a hand-written Envoy configuration (ARGS="--only start")
+	.ci/debian wrk nginx-light
+	python -m bench $(ARGS)
 
 docs: $(DEV) ## writes the pages of docs/ that are made from the code
 	python docs/generate.py

@@ -18,6 +18,7 @@ import httpx2
 from bench import mcp
 from bench.tools import (
     ENVOY_CPU,
+    FILTERS,
     OTHER_CPU,
     Ratio,
     accepts,
@@ -92,20 +93,21 @@ def row(what: str, figure: Ratio, aim: str) -> Row:
 
 
 def throughput(pairs: int, seconds: float) -> list[Row]:
-    """A plain route, and key-auth + limit-count + prometheus, each against a hand-written Envoy configuration."""
+    """A plain route, and key-auth + limit-count + prometheus, each against an Envoy configured by hand."""
     native_filters: list[dict[str, object]] = [
         {
             "name": "envoy.filters.http.api_key_auth",
             "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth",
+                "@type": f"{FILTERS}.http.api_key_auth.v3.ApiKeyAuth",
                 "credentials": [{"key": "bench-key", "client": "jack"}],
                 "key_sources": [{"header": "apikey"}],
+                "forwarding": {"header": "x-consumer"},
             },
         },
         {
             "name": "envoy.filters.http.local_ratelimit",
             "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+                "@type": f"{FILTERS}.http.local_ratelimit.v3.LocalRateLimit",
                 "stat_prefix": "limit",
                 "token_bucket": {
                     "max_tokens": 1_000_000_000,
@@ -116,6 +118,39 @@ def throughput(pairs: int, seconds: float) -> list[Row]:
                 "filter_enforced": {"default_value": {"numerator": 100}},
             },
         },
+    ]
+    labels = {"route": "%ROUTE_NAME%", "consumer": "%REQ(x-consumer)%", "node": "%UPSTREAM_HOST%"}
+    series = {"tags": [{"name": name, "value_format": value} for name, value in labels.items()]}
+    native_metrics: list[dict[str, object]] = [
+        {
+            "name": "envoy.access_loggers.stats",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config",
+                "stat_prefix": "http",
+                "counters": [
+                    {
+                        "stat": {
+                            "name": "status",
+                            "tags": [{"name": "code", "value_format": "%RESPONSE_CODE%"}, *series["tags"]],
+                        },
+                        "value_fixed": 1,
+                    },
+                    {
+                        "stat": {"name": "ingress", **series},
+                        "value_format": "%DOWNSTREAM_WIRE_BYTES_RECEIVED%",
+                    },
+                    {"stat": {"name": "egress", **series}, "value_format": "%DOWNSTREAM_WIRE_BYTES_SENT%"},
+                ],
+                "histograms": [
+                    {"stat": {"name": name, **series}, "unit": "Milliseconds", "value_format": value}
+                    for name, value in (
+                        ("request", "%DURATION%"),
+                        ("upstream", "%COMMON_DURATION(US_TX_BEG:US_RX_END:ms)%"),
+                        ("gateway", "%COMMON_DURATION(DS_RX_BEG:US_TX_BEG:ms)%"),
+                    )
+                ],
+            },
+        }
     ]
     guard = {
         "key-auth": {},
@@ -133,8 +168,8 @@ def throughput(pairs: int, seconds: float) -> list[Row]:
         ours.put("consumers", {"username": "jack", "plugins": {"key-auth": {"key": "bench-key"}}})
         ours.put("routes/guarded", route("/guarded", upstream, plugins=guard))
         with (
-            hand_written_envoy(upstream, []) as (plain_pid, plain),
-            hand_written_envoy(upstream, native_filters) as (native_pid, native),
+            hand_written_envoy(upstream, [], []) as (plain_pid, plain),
+            hand_written_envoy(upstream, native_filters, native_metrics) as (native_pid, native),
         ):
 
             def minimal() -> float:
@@ -156,7 +191,7 @@ def throughput(pairs: int, seconds: float) -> list[Row]:
     return [
         row("plain route / minimal Envoy", first, "0.95"),
         row(
-            "key-auth + limit-count + prometheus / Envoy's native key and rate filters, no metrics",
+            "key-auth + limit-count + prometheus / Envoy's native key, rate and metrics filters",
             second,
             "0.85",
         ),

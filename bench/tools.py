@@ -22,7 +22,7 @@ ENVOY_CPU, OTHER_CPU = "0", "1"
 """The gateway under test has one core for itself; the load generator and the backend share the other."""
 
 
-NETWORK_FILTERS = "type.googleapis.com/envoy.extensions.filters.network"
+FILTERS = "type.googleapis.com/envoy.extensions.filters"
 
 
 def free_port() -> int:
@@ -79,7 +79,8 @@ def backend() -> Iterator[int]:
             http {{ access_log off; keepalive_requests 10000000; client_body_temp_path {folder}/body;
                    proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
                    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-                   server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 "hello\\n"; }} }} }}"""
+                   server {{ listen 127.0.0.1:{port} backlog=4096;
+                   location / {{ return 200 "hello\\n"; }} }} }}"""
         )
         with process([need("nginx"), "-p", folder, "-c", str(config)], OTHER_CPU):
             wait_for("nginx", lambda: accepts(port))
@@ -87,23 +88,26 @@ def backend() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def hand_written_envoy(upstream: int, filters: list[dict[str, object]]) -> Iterator[tuple[int, int]]:
-    """The least configuration that does the same job, as an expert would write it; yields its pid and port."""
+def hand_written_envoy(
+    upstream: int, filters: list[dict[str, object]], logs: list[dict[str, object]]
+) -> Iterator[tuple[int, int]]:
+    """The least configuration that does the same job, as an expert would write it. Yields pid and port."""
     port = free_port()
     router = {
         "name": "envoy.filters.http.router",
         "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+            "@type": f"{FILTERS}.http.router.v3.Router",
             "suppress_envoy_headers": True,
             "dynamic_stats": False,
         },
     }
     manager = {
-        "@type": f"{NETWORK_FILTERS}.http_connection_manager.v3.HttpConnectionManager",
+        "@type": f"{FILTERS}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "reference",
         "generate_request_id": False,
         "use_remote_address": True,
         "http_filters": [*filters, router],
+        "access_log": logs,
         "route_config": {
             "virtual_hosts": [
                 {

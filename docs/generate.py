@@ -16,10 +16,10 @@ from gatechat.apisix.kinds import KINDS
 from gatechat.assistant.operations.tool import Tool
 from gatechat.assistant.operations.tools import TOOLS
 from gatechat.cli.commands import app
-from gatechat.gateway.admin.differs import BALANCERS, UNSUPPORTED
+from gatechat.gateway.admin.differs import UNSUPPORTED
 from gatechat.gateway.plugin import Difference, Plugin
 from gatechat.gateway.plugins import REGISTRY
-from gatechat.gateway.translate import DIFFERS
+from gatechat.gateway.translate import BALANCERS, DIFFERS
 
 DOCS = Path(__file__).parent
 MADE = "<!-- Made by `make docs` from {source}. Change it there. -->\n\n"
@@ -38,6 +38,10 @@ DIFFERENCES_TEXT = """\
 What it cannot do is refused with a 400 that names the field and says why: nothing is taken and ignored.
 These are the differences that we know of.
 
+There is no Control API (port 9090) and no Status API (7085), and no config.yaml: what it says stands in
+[settings](settings.md), or is as APISIX's own defaults are. The health of upstreams is in the
+[metrics](plugins/prometheus.md), `apisix_upstream_status`.
+
 """
 TOOLS_TEXT = """\
 # Tools
@@ -54,6 +58,7 @@ environment over the file. In the file, a setting has the flag's name with `_` f
 # gatechat.toml
 proxy_port = 8080
 data_dir = "/srv/gatechat"
+allowed_hosts = ["gate.example.com", "gate.internal"]
 ```
 
 Without `--config`, two files are read where they are there: `gatechat.toml` in the platform's configuration
@@ -249,7 +254,13 @@ def settings_page() -> str:
                 used.setdefault(param.name, []).append(f"`{command}`")
                 found[param.name] = param
     rows = [
-        [f"`{param.opts[0]}`", f"`{param.envvar}`", _default(param), ", ".join(used[name]), str(param.help)]
+        [
+            ", ".join(f"`{name}`" for name in (*param.opts, *param.secondary_opts)),
+            f"`{param.envvar}`",
+            _default(param),
+            ", ".join(used[name]),
+            str(param.help),
+        ]
         for name, param in found.items()
     ]
     head = ["Flag", "Environment", "Default", "Used by", "Meaning"]
@@ -261,7 +272,7 @@ def _default(param: Any) -> str:
         return param.show_default
     if param.default in (None, "", False):
         return ""
-    return f"`{param.default}`"
+    return f"`{str(param.default).lower() if param.is_flag else param.default}`"
 
 
 def main() -> None:

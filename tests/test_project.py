@@ -124,6 +124,17 @@ def test_the_licence_is_apaches_second() -> None:
 # Containers
 
 
+def test_docker_compose_where_it_is_installed_takes_the_file_and_stops_without_env(tmp_path: Path) -> None:
+    if subprocess.run(["sh", "-c", "docker compose version"], capture_output=True).returncode != 0:
+        return  # the tests below parse the file
+    config = ["docker", "compose", "--file", ROOT / "compose.yaml", "--env-file"]
+    (tmp_path / "empty").touch()
+    refused = subprocess.run([*config, tmp_path / "empty", "config"], capture_output=True, text=True)
+    assert "run make env first" in refused.stderr
+    _make_env(tmp_path / "env")
+    subprocess.run([*config, tmp_path / "env", "config", "--quiet"], check=True, capture_output=True)
+
+
 def test_the_services_are_those_that_the_documentation_lists() -> None:
     listed = {
         row[0]: row

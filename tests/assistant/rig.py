@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatechat.assistant.app import create_app
 from gatechat.assistant.settings import AssistantSettings
-from gatechat.cli.serving import HttpServer
+from gatechat.serving import serving as serve
 
 KEY = "the-admin-key-of-the-tests"
 TOKEN = "the-token-of-the-tests"
@@ -83,12 +83,8 @@ async def raw(port: int, request: bytes) -> Answer:
 async def serving(app: ASGIApp, bound: socket.socket | None = None) -> AsyncIterator[int]:
     """The port on which ``app`` is served, as `gatechat` itself serves it."""
     bound = bound or _bound()
-    server = HttpServer(app, bound)
-    await server.start()
-    try:
+    async with serve(app, bound):
         yield int(bound.getsockname()[1])
-    finally:
-        await server.stop()
 
 
 @asynccontextmanager

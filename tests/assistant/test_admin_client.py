@@ -65,7 +65,7 @@ async def test_an_answer_that_breaks_off_is_a_502() -> None:
 
 @pytest.mark.parametrize(
     ("status", "health"),
-    [(200, Health.ANSWERS), (401, Health.REFUSES_KEY), (403, Health.REFUSES_KEY), (500, Health.FAILS)],
+    [(200, Health.ANSWERS), (401, Health.REFUSES), (403, Health.REFUSES), (500, Health.FAILS)],
 )
 async def test_health_tells_a_wrong_key_from_a_broken_gateway(status: int, health: Health) -> None:
     admin = rig.AdminStandIn(status=status)

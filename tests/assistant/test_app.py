@@ -64,7 +64,7 @@ async def test_settings_are_escaped_in_the_pages() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "says"), [(200, "answers"), (401, "refuses the admin key"), (502, "answers with errors")]
+    ("status", "says"), [(200, "answers"), (401, "refuses the assistant"), (502, "answers with errors")]
 )
 async def test_health_says_whether_the_admin_api_answers(talk: Talk, status: int, says: str) -> None:
     talk.admin.status = status

@@ -36,7 +36,6 @@ def test_any_other_address_is_refused_without_a_token(host: str) -> None:
         ({"admin_key": "line\r\nbreak"}, "admin_key"),
         ({"token": ""}, "token"),
         ({"token": "schlüssel"}, "token"),
-        ({"max_body_bytes": 0}, "max_body_bytes"),
         ({"timeout": 0}, "timeout"),
     ],
 )

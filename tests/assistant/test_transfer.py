@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +18,8 @@ from starlette.routing import Route
 from gatechat.assistant import transfer
 from gatechat.assistant.admin_client import AdminClient
 from gatechat.assistant.transfer import Configuration, TransferProblem
-from gatechat.cli.ports import Port, bind
-from gatechat.cli.serving import HttpServer
+from gatechat.ports import Port, bind
+from gatechat.serving import serving
 
 EVERYTHING: dict[str, dict[str, Any]] = {
     "secrets": {"vault/1": {"uri": "http://127.0.0.1:8200", "prefix": "kv", "token": "t"}},
@@ -125,19 +126,18 @@ class Side:
 async def sides() -> AsyncIterator[tuple[Side, Side]]:
     """An Admin API that holds everything, and one that holds nothing."""
     apis = AdminApi(held=json.loads(json.dumps(EVERYTHING))), AdminApi()
-    servers, clients = [], []
-    for api in apis:
-        app = Starlette(
-            routes=[Route("/apisix/admin/{path:path}", api.answer, methods=["GET", "PUT", "POST"])]
-        )
-        server = HttpServer(app, bind(Port("Admin API", "127.0.0.1", 0, "--admin-port")))
-        await server.start()
-        servers.append(server)
-        clients.append(AdminClient(server.url, "right", 5))
-    yield Side(apis[0], clients[0]), Side(apis[1], clients[1])
-    for client, server in zip(clients, servers, strict=True):
-        await client.close()
-        await server.stop()
+    async with _side(apis[0]) as full, _side(apis[1]) as empty:
+        yield full, empty
+
+
+@asynccontextmanager
+async def _side(api: AdminApi) -> AsyncIterator[Side]:
+    app = Starlette(routes=[Route("/apisix/admin/{path:path}", api.answer, methods=["GET", "PUT", "POST"])])
+    with bind(Port("Admin API", "127.0.0.1", 0, "--admin-port")) as bound:
+        async with serving(app, bound) as url:
+            client = AdminClient(url, "right", 5)
+            yield Side(api, client)
+            await client.close()
 
 
 def readable() -> dict[str, dict[str, Any]]:

@@ -12,6 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gatechat import cli
+
+SOURCE = str(Path(cli.__file__).parents[2])
+
 TIMEOUT = 30.0
 """Seconds after which a test that waits for the program fails."""
 
@@ -20,9 +24,13 @@ FREE_PORTS_OF_UP = (*FREE_PORTS, "--port=0", "--demo-port=0")
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """Ours, without settings of gatechat, and with a home of the test's own."""
+    """Ours, without settings of gatechat, and with a home of the test's own.
+
+    It runs the gatechat that is tested, whether that is installed or found over PYTHONPATH.
+    """
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("GATECHAT_", "XDG_"))}
-    return clean | {"HOME": str(home), "PYTHONUNBUFFERED": "1"} | more
+    ours = {"HOME": str(home), "PYTHONPATH": SOURCE, "PYTHONUNBUFFERED": "1"}
+    return clean | ours | more
 
 
 def gatechat(home: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 import typer.main
 
 from gatechat import __version__
+from gatechat.assistant.settings import AssistantSettings
 from gatechat.cli.commands import app
+from gatechat.gateway.app import GatewaySettings
 from tests.cli.program import gatechat
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -67,8 +70,31 @@ def test_every_setting_has_an_environment_variable_of_its_name() -> None:
                 assert param.envvar == f"GATECHAT_{param.name.upper()}"
 
 
-def test_version_prints_the_version(tmp_path: Path) -> None:
-    assert gatechat(tmp_path, "version").stdout.startswith(f"gatechat {__version__} ")
+@pytest.mark.parametrize("word", ["version", "--version"])
+def test_version_prints_the_version(tmp_path: Path, word: str) -> None:
+    assert gatechat(tmp_path, word).stdout.startswith(f"gatechat {__version__} ")
+
+
+GIVEN_BY = {"verification_tokens": "openai_verification_token"}
+"""A field of the settings whose value is made from another flag."""
+MADE_LATER = ("admin_url", "admin_key", "gateway_url")
+"""Fields whose defaults depend on what is run."""
+
+
+@pytest.mark.parametrize(
+    ("command", "settings"),
+    [("serve", AssistantSettings), ("gateway", GatewaySettings), ("up", GatewaySettings)],
+)
+def test_every_setting_of_the_rooms_can_be_given_and_has_their_default(
+    command: str, settings: type[AssistantSettings] | type[GatewaySettings]
+) -> None:
+    params = {param.name: param for param in COMMANDS[command].params}
+    for field in dataclasses.fields(settings):
+        param = params[GIVEN_BY.get(field.name, field.name)]
+        if isinstance(field.default, tuple):
+            assert param.default == ",".join(field.default)
+        elif field.default is not dataclasses.MISSING and field.name not in MADE_LATER:
+            assert param.default == field.default, field.name
 
 
 PLACES = [

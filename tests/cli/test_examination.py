@@ -17,7 +17,8 @@ from gatechat.cli.examination import (
     examine_envoy,
     examine_ports,
 )
-from gatechat.cli.ports import Port, bind
+from gatechat.gateway.store import Store
+from gatechat.ports import Port, bind
 from tests.cli.program import gatechat
 from tests.conftest import ADMIN_KEY, GatewayUnderTest
 
@@ -48,7 +49,13 @@ def open_folder(folder: Path) -> None:
     folder.chmod(0o755)
 
 
+def broken_store(folder: Path) -> None:
+    data_dir.admin_key(folder)
+    (folder / "gatechat.db").write_text("no database, but longer than the header of one" * 9)
+
+
 FOLDERS = [
+    ("a store that is no database", broken_store, "file is not a database", "restore it from a backup"),
     ("a folder that others can read", open_folder, "can be read by others", "chmod 700 "),
     ("a key that others can read", open_key, "can be read by others", "chmod 600 "),
     ("a file where the folder should be", file_instead, "is no folder", "--data-dir"),
@@ -74,7 +81,10 @@ def test_a_wrong_data_folder_is_found(
 
 def test_a_data_folder_as_we_make_it_is_well(tmp_path: Path) -> None:
     data_dir.admin_key(tmp_path / "data")
-    assert problems(examine_data_dir(tmp_path / "data")) == []
+    Store(tmp_path / "data" / "gatechat.db").close()
+    findings = list(examine_data_dir(tmp_path / "data"))
+    assert problems(findings) == []
+    assert "gatechat.db, whole" in findings[-1].found
 
 
 def test_the_real_envoy_runs() -> None:
@@ -112,6 +122,7 @@ async def test_an_admin_api_that_refuses_the_key_is_found(
 ) -> None:
     finding = await examine_admin_api(gateway.gateway.admin_url, key, starts_here=False)
     assert words in finding.found
+    assert finding.runs
     assert finding.fix
     assert "GATECHAT_ADMIN_KEY" in finding.fix
 
@@ -150,6 +161,19 @@ def test_a_taken_port_is_a_problem_unless_the_gateway_runs() -> None:
     assert "--proxy-port" in stopped.fix
     assert running.fix is None
     assert free.fix is None
+
+
+def test_with_the_wrong_key_the_key_is_the_only_problem(tmp_path: Path, gateway: GatewayUnderTest) -> None:
+    urls = (gateway.gateway.admin_url, gateway.gateway.proxy_url, gateway.gateway.metrics_url)
+    admin, proxy, metrics = (url.rpartition(":")[2] for url in urls)
+    done = gatechat(
+        tmp_path,
+        *("doctor", "--port=0", "--demo-port=0", f"--data-dir={tmp_path}/data", "--admin-key=wrong"),
+        *(f"--admin-port={admin}", f"--proxy-port={proxy}", f"--metrics-port={metrics}"),
+    )
+    assert done.returncode == 1
+    assert done.stdout.count("FAIL") == 1
+    assert "refuses this key" in done.stdout
 
 
 def test_a_problem_makes_the_exit_code_1_and_its_line_has_the_fix(tmp_path: Path) -> None:

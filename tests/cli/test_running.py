@@ -131,6 +131,47 @@ def test_with_a_token_it_is_opened_and_asks_for_it(tmp_path: Path) -> None:
         assert token not in program.said
 
 
+def test_the_admin_api_is_not_opened_to_others_without_a_key(tmp_path: Path) -> None:
+    arguments = [
+        *FREE_PORTS,
+        "--admin-host=0.0.0.0",
+        "--no-admin-key-required",
+        f"--data-dir={tmp_path}/data",
+    ]
+    done = gatechat(tmp_path, "gateway", *arguments)
+    assert done.returncode == 1
+    assert "stay on --admin-host 127.0.0.1" in done.stderr
+
+
+def test_keys_of_ones_own_are_taken_from_the_environment_and_never_shown(tmp_path: Path) -> None:
+    keys = {"GATECHAT_ADMIN_KEY": "the-admins-own-key", "GATECHAT_VIEWER_KEY": "the-viewers-own-key"}
+    arguments = [*FREE_PORTS_OF_UP, f"--data-dir={tmp_path}/data", "--log-level=debug"]
+    with running(tmp_path, *arguments, ready=WELCOME, env=keys) as program:
+        assert httpx2.get(f"{program.url('assistant')}/apisix/admin/routes").status_code == 200
+        routes = f"{program.url('Admin API')}/apisix/admin/routes"
+        for key in keys.values():
+            assert httpx2.get(routes, headers={"X-API-KEY": key}).status_code == 200
+        assert httpx2.get(routes).status_code == 401
+        _, rest = program.stop()
+    assert not [key for key in keys.values() if key in program.said + rest]
+    assert not (tmp_path / "data" / "admin-key").exists()
+
+
+def test_on_loopback_the_admin_api_may_go_without_a_key(tmp_path: Path) -> None:
+    (tmp_path / "gatechat.toml").write_text("admin_key_required = false\n")
+    with running(tmp_path, *FREE_PORTS_OF_UP, f"--data-dir={tmp_path}/data", ready=WELCOME) as program:
+        assert httpx2.get(f"{program.url('Admin API')}/apisix/admin/routes").status_code == 200
+
+
+def test_the_addresses_that_clients_use_are_those_that_the_documents_name(tmp_path: Path) -> None:
+    urls = ["--public-url=https://gate.example.com", "--gateway-url=https://api.example.com"]
+    arguments = [*FREE_PORTS_OF_UP, *urls, f"--data-dir={tmp_path}/data", "--token=a-token-of-the-tests"]
+    with running(tmp_path, *arguments, ready=WELCOME) as program:
+        manifest = httpx2.get(f"{program.url('assistant')}/.well-known/ai-plugin.json").json()
+    assert manifest["api"]["url"] == "https://gate.example.com/openapi.yaml"
+    assert "https://api.example.com/speaker/1/sessions" in manifest["description_for_model"]
+
+
 def test_serve_works_with_an_admin_api_that_runs_already(tmp_path: Path, gateway: GatewayUnderTest) -> None:
     gateway.put("routes/1", {"uri": "/here", "upstream": {"nodes": gateway.nodes(), "type": "roundrobin"}})
     arguments = ["serve", "--port=0", f"--admin-url={gateway.gateway.admin_url}"]

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -16,6 +17,7 @@ from gatechat.gateway.model import State
 from gatechat.gateway.snapshot import ROUTES, Snapshot
 from gatechat.gateway.store import StoreError
 from gatechat.gateway.translate import Options, Translator
+from gatechat.ports import PortError
 from tests.conftest import ADMIN_KEY, settings_on_free_ports
 from tests.gateway import rig as tiny
 
@@ -106,7 +108,7 @@ async def test_a_taken_port_is_named_with_what_to_do_and_nothing_is_left_running
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(GatewayError, match=f"port {port} .* is taken: .*{flag}"):
+        with pytest.raises(PortError, match=f"Port {port} .* is taken by .*{flag}"):
             await Gateway(settings_on_free_ports(tmp_path, **{setting: port})).start()
     async with started(tmp_path):
         pass
@@ -116,7 +118,7 @@ async def test_a_port_that_another_envoy_shares_is_taken(tmp_path: Path) -> None
     """Envoy listens with SO_REUSEPORT: a second one would silently take half of the connections."""
     async with started(tmp_path / "one") as first:
         port = int(first.proxy_url.rpartition(":")[2])
-        with pytest.raises(GatewayError, match=f"port {port} for traffic is taken"):
+        with pytest.raises(PortError, match=f"Port {port} .* is taken by "):
             await Gateway(settings_on_free_ports(tmp_path / "two", proxy_port=port)).start()
 
 
@@ -175,3 +177,46 @@ async def test_the_keys_are_in_no_text_that_may_be_logged(tmp_path: Path) -> Non
     assert ADMIN_KEY not in repr(settings)
     assert "viewers-key" not in repr(settings)
     assert os.fspath(tmp_path) in repr(settings)
+
+
+LONG_KEY = "a-key-of-the-tests-that-is-long"
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"admin_key": None}, "--admin-key: .* none is given"),
+        ({"viewer_key": ""}, "--viewer-key"),
+        ({"viewer_key": ADMIN_KEY}, "--viewer-key: must be a key of its own"),
+        ({"allow_admin": ("10.0.0.0/8", "gate.test")}, "--allow-admin: 'gate.test' is no address"),
+        ({"admin_host": "0.0.0.0", "admin_key_required": False}, "--admin-host 0.0.0.0 lets other machines"),
+        ({"admin_host": "0.0.0.0", "admin_key": "short"}, "16 or more characters"),
+        ({"admin_host": "::", "admin_key": LONG_KEY, "viewer_key": "short"}, "16 or more characters"),
+    ],
+)
+def test_what_is_not_safe_is_refused_by_the_name_of_its_flag(
+    tmp_path: Path, settings: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(GatewayError, match=says):
+        settings_on_free_ports(tmp_path, **settings)
+
+
+async def test_the_admin_api_may_be_opened_to_named_networks_with_a_long_key(tmp_path: Path) -> None:
+    opened = {"admin_host": "0.0.0.0", "admin_key": LONG_KEY, "viewer_key": f"{LONG_KEY}-of-the-viewer"}
+    async with (
+        started(tmp_path, **opened, allow_admin=("127.0.0.1",)) as gateway,
+        httpx2.AsyncClient(base_url=gateway.admin_url) as client,
+    ):
+        assert await _status(client, "GET", opened["viewer_key"]) == 404
+        assert await _status(client, "PUT", opened["viewer_key"]) == 401
+        assert await _status(client, "PUT", LONG_KEY) == 400
+    async with (
+        started(tmp_path, **opened, allow_admin=("192.0.2.0/24",)) as gateway,
+        httpx2.AsyncClient(base_url=gateway.admin_url) as client,
+    ):
+        assert await _status(client, "GET", LONG_KEY) == 403
+
+
+async def _status(client: httpx2.AsyncClient, method: str, key: str) -> int:
+    answer = await client.request(method, "/apisix/admin/routes/1", headers={"X-API-KEY": key}, content=b"{}")
+    return answer.status_code

@@ -29,7 +29,7 @@ class Health(Enum):
     """How the Admin API is, and what to do."""
 
     ANSWERS = "answers"
-    REFUSES_KEY = "refuses the admin key: give the assistant the right one (--admin-key)"
+    REFUSES = "refuses the assistant: see that --admin-key is right and that allow_admin lets this machine in"
     FAILS = "answers with errors: see its log"
     AWAY = "does not answer: see that it runs and that --admin-url names it; `gatechat doctor` looks"
 
@@ -104,7 +104,7 @@ class AdminClient:
         except (Problem, TimeoutError):
             return Health.AWAY
         if answer.status in (401, 403):
-            return Health.REFUSES_KEY
+            return Health.REFUSES
         return Health.ANSWERS if answer.status < 400 else Health.FAILS
 
 

@@ -29,7 +29,8 @@ from gatechat.assistant.faces.mcp.server import confirmation, create_server
 from gatechat.assistant.faces.mcp.state_key import state_key
 from gatechat.assistant.guard import Guard
 from gatechat.assistant.problem import Problem
-from gatechat.assistant.settings import AssistantSettings, is_loopback
+from gatechat.assistant.settings import AssistantSettings
+from gatechat.ports import is_loopback
 
 log = logging.getLogger(__name__)
 

@@ -1,5 +1,4 @@
-"""Who may call: Host, Origin, CORS and the token, for every face alike. Asked before any face sees the
-request.
+"""Who may call: Host, Origin, CORS and the token, asked before any face sees the request.
 
 A page in the user's browser can reach loopback as well as the user can. The Origin check keeps foreign pages
 out; the Host check keeps out pages whose name was made to point here (DNS rebinding).

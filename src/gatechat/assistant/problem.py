@@ -1,5 +1,4 @@
-"""The one shape of an error: status and ``{"error_msg": "what was wrong and what to do"}``, as the Admin API
-has it."""
+"""The one shape of an error, as the Admin API has it: ``{"error_msg": "what was wrong and what to do"}``."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gatechat.apisix.kinds import LARGEST_BODY
+from gatechat.ports import is_loopback
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 """The names this machine has for itself in a Host or an Origin header."""
@@ -25,17 +25,14 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class AssistantSettings:
-    """Addresses are URLs without a trailing slash, times are seconds, sizes are bytes.
+    """Addresses are URLs without a trailing slash, times are seconds.
 
     ``public_url``: the assistant as its callers see it; the manifest and the OpenAPI document name it.
     ``admin_key``: sent to the Admin API as X-API-KEY, never shown; None sends none.
-    ``token``: what callers must send as ``Authorization: Bearer``; None asks for none, which only loopback
-    may.
-    ``verification_tokens``: what ChatGPT hands out when a plugin with a token is registered, for the
-    manifest.
+    ``token``: what callers must send as ``Authorization: Bearer``; None asks for none, only on loopback.
+    ``verification_tokens``: what ChatGPT hands out when a plugin with a token is registered.
     ``allowed_origins``: web origins besides ChatGPT's and this machine's own.
-    ``allowed_hosts``: names in a Host header besides this machine's own and those of ``public_url`` and
-    ``host``.
+    ``allowed_hosts``: names in a Host header besides those of this machine, ``public_url`` and ``host``.
     ``data_dir``: where what must last is kept (ledger, keys); None keeps it as long as the process lives.
     ``policy_file``: what may be changed, see gatechat.assistant.change.policy; None: ``policy.toml`` in
     ``data_dir``, if there is one.
@@ -52,7 +49,6 @@ class AssistantSettings:
     verification_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     gateway_url: str = "http://localhost:9080"
     contact_email: str = "support@example.com"
-    max_body_bytes: int = LARGEST_BODY
     timeout: float = 30.0  # ChatGPT gives up after 45
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
@@ -72,11 +68,10 @@ class AssistantSettings:
             raise SettingsError(
                 f"host {self.host} lets other machines change the gateway: set a token of {SHORTEST_TOKEN} "
                 "or more characters that callers must send (--token or GATECHAT_TOKEN), or stay on host "
-                "127.0.0.1. "
-                "`python3 -c 'import secrets; print(secrets.token_urlsafe(32))'` makes one"
+                "127.0.0.1. `python3 -c 'import secrets; print(secrets.token_urlsafe(32))'` makes one"
             )
-        if self.max_body_bytes < 1 or self.timeout <= 0:
-            raise SettingsError("max_body_bytes and timeout: greater than 0")
+        if self.timeout <= 0:
+            raise SettingsError("timeout: greater than 0")
 
     def _own_url(self) -> str:
         return f"http://localhost:{self.port}"
@@ -99,16 +94,6 @@ class AssistantSettings:
         """Every web origin that may call, besides this machine's own on any port."""
         parts = urlsplit(self.url)
         return frozenset({*CHATGPT_ORIGINS, *self.allowed_origins, f"{parts.scheme}://{parts.netloc}"})
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a server bound to ``host`` can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_any_address(host: str) -> bool:

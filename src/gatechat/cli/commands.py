@@ -15,7 +15,7 @@ from gatechat import __version__
 from gatechat.cli import data_dir as data
 from gatechat.cli import options
 from gatechat.cli.errors import CliError
-from gatechat.cli.ports import LOOPBACK, Port
+from gatechat.ports import LOOPBACK, Port, PortError, url
 
 if TYPE_CHECKING:
     from gatechat.assistant.core import Core
@@ -33,11 +33,13 @@ app = typer.Typer(
 def main() -> None:
     """The program: what goes wrong in a way we know ends with its words and exit code 1."""
     arguments = sys.argv[1:]
+    if arguments == ["--version"]:
+        arguments = ["version"]
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments = ["up", *arguments]
     try:
         app(arguments, prog_name="gatechat")
-    except CliError as error:
+    except (CliError, PortError) as error:
         for line in str(error).splitlines():
             print(f"gatechat: {line}", file=sys.stderr)
         sys.exit(1)
@@ -52,16 +54,24 @@ def up(
     port: options.Port = 5000,
     token: options.Token = None,
     public_url: options.PublicUrl = None,
+    gateway_url: options.GatewayUrl = None,
     allowed_hosts: options.AllowedHosts = "",
     allowed_origins: options.AllowedOrigins = "",
     contact_email: options.ContactEmail = EMAIL,
     openai_verification_token: options.VerificationToken = None,
     policy_file: options.PolicyFile = None,
     timeout: options.Timeout = 30.0,
+    admin_host: options.AdminHost = LOOPBACK,
     admin_port: options.AdminPort = 9180,
+    admin_key: options.AdminKey = None,
+    viewer_key: options.ViewerKey = None,
+    admin_key_required: options.AdminKeyRequired = True,
+    allow_admin: options.AllowAdmin = "127.0.0.0/24,::1",
     proxy_host: options.ProxyHost = LOOPBACK,
     proxy_port: options.ProxyPort = 9080,
+    metrics_host: options.MetricsHost = LOOPBACK,
     metrics_port: options.MetricsPort = 9091,
+    concurrency: options.Concurrency = None,
     demo_port: options.DemoPort = 5080,
     log_level: options.LogLevel = "warning",
 ) -> None:
@@ -72,11 +82,22 @@ def up(
     from gatechat.cli import running
 
     settings = _assistant_settings(
-        token, public_url, allowed_hosts, allowed_origins, contact_email, openai_verification_token, timeout
+        token,
+        public_url,
+        gateway_url,
+        allowed_hosts,
+        allowed_origins,
+        contact_email,
+        openai_verification_token,
+        timeout,
     )
     settings |= {"policy_file": policy_file}
     assistant = running.AssistantOptions(Port("assistant", host, port, "--port"), settings)
-    gateway = running.GatewayOptions.of(data_dir, admin_port, proxy_host, proxy_port, metrics_port)
+    gateway = running.GatewayOptions(
+        data_dir,
+        *_gateway_ports(admin_host, admin_port, proxy_host, proxy_port, metrics_host, metrics_port),
+        _gateway_settings(admin_key, viewer_key, admin_key_required, allow_admin, concurrency),
+    )
     running.run(running.up(assistant, gateway, Port("demo", LOOPBACK, demo_port, "--demo-port")), log_level)
 
 
@@ -88,7 +109,7 @@ def serve(
     admin_url: options.AdminUrl = None,
     admin_port: options.AdminPort = 9180,
     admin_key: options.AdminKey = None,
-    gateway_url: options.GatewayUrl = "http://localhost:9080",
+    gateway_url: options.GatewayUrl = None,
     metrics_url: options.MetricsUrl = None,
     example_backend: options.ExampleBackend = "127.0.0.1:5080",
     host: options.Host = LOOPBACK,
@@ -109,14 +130,20 @@ def serve(
     """
     from gatechat.cli import running
 
-    url, key = _admin_api(admin_url, admin_port, admin_key, data_dir)
+    api_url, api_key = _admin_api(admin_url, admin_port, admin_key, data_dir)
     settings = _assistant_settings(
-        token, public_url, allowed_hosts, allowed_origins, contact_email, openai_verification_token, timeout
+        token,
+        public_url,
+        gateway_url,
+        allowed_hosts,
+        allowed_origins,
+        contact_email,
+        openai_verification_token,
+        timeout,
     )
     settings |= {
-        "admin_url": url,
-        "admin_key": key,
-        "gateway_url": gateway_url,
+        "admin_url": api_url,
+        "admin_key": api_key,
         "example_backend": example_backend,
         "metrics_url": metrics_url,
         "policy_file": policy_file,
@@ -134,7 +161,7 @@ def mcp(
     admin_url: options.AdminUrl = None,
     admin_port: options.AdminPort = 9180,
     admin_key: options.AdminKey = None,
-    gateway_url: options.GatewayUrl = "http://localhost:9080",
+    gateway_url: options.GatewayUrl = None,
     metrics_url: options.MetricsUrl = None,
     public_url: options.PublicUrl = None,
     policy_file: options.PolicyFile = None,
@@ -147,11 +174,11 @@ def mcp(
     """
     from gatechat.cli import running
 
-    url, key = _admin_api(admin_url, admin_port, admin_key, data_dir)
+    api_url, api_key = _admin_api(admin_url, admin_port, admin_key, data_dir)
     settings = {
-        "admin_url": url,
-        "admin_key": key,
-        "gateway_url": gateway_url,
+        "admin_url": api_url,
+        "admin_key": api_key,
+        **({"gateway_url": gateway_url} if gateway_url else {}),
         "metrics_url": metrics_url,
         "public_url": public_url,
         "policy_file": policy_file,
@@ -161,26 +188,37 @@ def mcp(
     running.run(running.mcp(settings), log_level)
 
 
-@app.command()
-def gateway(
+@app.command("gateway")
+def gateway_(
     *,
     config: options.Config = None,
     data_dir: options.DataDir,
+    admin_host: options.AdminHost = LOOPBACK,
     admin_port: options.AdminPort = 9180,
+    admin_key: options.AdminKey = None,
+    viewer_key: options.ViewerKey = None,
+    admin_key_required: options.AdminKeyRequired = True,
+    allow_admin: options.AllowAdmin = "127.0.0.0/24,::1",
     proxy_host: options.ProxyHost = LOOPBACK,
     proxy_port: options.ProxyPort = 9080,
+    metrics_host: options.MetricsHost = LOOPBACK,
     metrics_port: options.MetricsPort = 9091,
+    concurrency: options.Concurrency = None,
     log_level: options.LogLevel = "warning",
 ) -> None:
     """Run the embedded gateway only."""
     from gatechat.cli import running
 
-    options_ = running.GatewayOptions.of(data_dir, admin_port, proxy_host, proxy_port, metrics_port)
-    running.run(running.gateway(options_), log_level)
+    gateway = running.GatewayOptions(
+        data_dir,
+        *_gateway_ports(admin_host, admin_port, proxy_host, proxy_port, metrics_host, metrics_port),
+        _gateway_settings(admin_key, viewer_key, admin_key_required, allow_admin, concurrency),
+    )
+    running.run(running.gateway(gateway), log_level)
 
 
-@app.command()
-def demo(
+@app.command("demo")
+def demo_(
     *,
     config: options.Config = None,
     demo_host: options.DemoHost = LOOPBACK,
@@ -302,7 +340,7 @@ def apply(
     admin_url: options.AdminUrl = None,
     admin_port: options.AdminPort = 9180,
     admin_key: options.AdminKey = None,
-    gateway_url: options.GatewayUrl = "http://localhost:9080",
+    gateway_url: options.GatewayUrl = None,
     public_url: options.PublicUrl = None,
 ) -> None:
     """Apply a plan that may be applied."""
@@ -322,7 +360,7 @@ def undo(
     admin_url: options.AdminUrl = None,
     admin_port: options.AdminPort = 9180,
     admin_key: options.AdminKey = None,
-    gateway_url: options.GatewayUrl = "http://localhost:9080",
+    gateway_url: options.GatewayUrl = None,
     public_url: options.PublicUrl = None,
 ) -> None:
     """Take a change back.
@@ -348,7 +386,7 @@ def plan(
     admin_url: options.AdminUrl = None,
     admin_port: options.AdminPort = 9180,
     admin_key: options.AdminKey = None,
-    gateway_url: options.GatewayUrl = "http://localhost:9080",
+    gateway_url: options.GatewayUrl = None,
     public_url: options.PublicUrl = None,
 ) -> None:
     """Plan what makes the gateway hold what files say.
@@ -406,7 +444,9 @@ def history(
 @app.command()
 def audit(
     *,
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="verify: check the ledger; export: write it out.")],
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="verify: check the ledger; export: write it out.")
+    ],
     head: Annotated[
         str | None, typer.Option("--head", help="A hash that an earlier `audit verify` showed.")
     ] = None,
@@ -444,12 +484,14 @@ def doctor(
     config: options.Config = None,
     data_dir: options.DataDir,
     admin_url: options.AdminUrl = None,
+    admin_host: options.AdminHost = LOOPBACK,
     admin_port: options.AdminPort = 9180,
     admin_key: options.AdminKey = None,
     host: options.Host = LOOPBACK,
     port: options.Port = 5000,
     proxy_host: options.ProxyHost = LOOPBACK,
     proxy_port: options.ProxyPort = 9080,
+    metrics_host: options.MetricsHost = LOOPBACK,
     metrics_port: options.MetricsPort = 9091,
     demo_port: options.DemoPort = 5080,
 ) -> None:
@@ -457,13 +499,15 @@ def doctor(
 
     Looks at the data folder, Envoy, the Admin API and the ports. Exit code 1 if anything is wrong.
     """
-    from gatechat.cli import examination, running
+    from gatechat.cli import examination
 
-    gateway = running.GatewayOptions.of(data_dir, admin_port, proxy_host, proxy_port, metrics_port)
-    assistant = Port("assistant", host, port, "--port")
-    demo = Port("demo", LOOPBACK, demo_port, "--demo-port")
-    url, key = _admin_api(admin_url, admin_port, admin_key, data_dir)
-    healthy = asyncio.run(examination.examine((assistant, *gateway.ports, demo), data_dir, url, key))
+    listening = (
+        Port("assistant", host, port, "--port"),
+        *_gateway_ports(admin_host, admin_port, proxy_host, proxy_port, metrics_host, metrics_port),
+        Port("demo", LOOPBACK, demo_port, "--demo-port"),
+    )
+    api = _admin_api(admin_url or url(admin_host, admin_port), admin_port, admin_key, data_dir)
+    healthy = asyncio.run(examination.examine(listening, data_dir, *api))
     raise typer.Exit(0 if healthy else 1)
 
 
@@ -473,10 +517,37 @@ def version() -> None:
     print(f"gatechat {__version__} (Python {platform.python_version()})")
 
 
-def _admin_api(url: str | None, port: int, key: str | None, data_dir: Path) -> tuple[str, str | None]:
+def _admin_api(given: str | None, port: int, key: str | None, data_dir: Path) -> tuple[str, str | None]:
     """The Admin API to work with, and the key for it: without a URL, the embedded gateway's."""
-    url = url or f"http://{LOOPBACK}:{port}"
-    return url, data.key_for(url, key, data_dir)
+    admin_url = given or url(LOOPBACK, port)
+    return admin_url, data.key_for(admin_url, key, data_dir)
+
+
+def _gateway_ports(
+    admin_host: str, admin_port: int, proxy_host: str, proxy_port: int, metrics_host: str, metrics_port: int
+) -> tuple[Port, Port, Port]:
+    return (
+        Port("Admin API", admin_host, admin_port, "--admin-port"),
+        Port("traffic", proxy_host, proxy_port, "--proxy-port"),
+        Port("metrics", metrics_host, metrics_port, "--metrics-port"),
+    )
+
+
+def _gateway_settings(
+    admin_key: str | None,
+    viewer_key: str | None,
+    admin_key_required: bool,
+    allow_admin: str,
+    concurrency: int | None,
+) -> dict[str, Any]:
+    """The fields of GatewaySettings that say no address."""
+    return {
+        "admin_key": admin_key,
+        "viewer_key": viewer_key,
+        "admin_key_required": admin_key_required,
+        "allow_admin": _list(allow_admin),
+        "concurrency": concurrency,
+    }
 
 
 def _on_ledger(
@@ -484,7 +555,7 @@ def _on_ledger(
     api: tuple[str, str | None],
     public_url: str | None,
     work: Callable[[Core], Awaitable[None]],
-    gateway_url: str = "http://localhost:9080",
+    gateway_url: str | None = None,
 ) -> None:
     """Runs a command on the data folder, beside a running assistant or without one."""
     from gatechat.cli import ledger_commands
@@ -495,7 +566,7 @@ def _on_ledger(
             admin_url=api[0],
             admin_key=api[1],
             public_url=public_url,
-            gateway_url=gateway_url,
+            **({"gateway_url": gateway_url} if gateway_url else {}),
         ) as core:
             await work(core)
 
@@ -505,6 +576,7 @@ def _on_ledger(
 def _assistant_settings(
     token: str | None,
     public_url: str | None,
+    gateway_url: str | None,
     allowed_hosts: str,
     allowed_origins: str,
     contact_email: str,
@@ -513,6 +585,7 @@ def _assistant_settings(
 ) -> dict[str, Any]:
     """The fields of AssistantSettings that `up` and `serve` share."""
     return {
+        **({"gateway_url": gateway_url} if gateway_url else {}),
         "token": token,
         "public_url": public_url,
         "allowed_hosts": _list(allowed_hosts),

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import platform
+import sqlite3
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gatechat import ports
 from gatechat.assistant.admin_client import AdminClient
 from gatechat.assistant.problem import Problem
-from gatechat.assistant.settings import AssistantSettings, SettingsError, is_loopback
+from gatechat.assistant.settings import AssistantSettings, SettingsError
 from gatechat.cli import data_dir as data
-from gatechat.cli import ports
-from gatechat.cli.errors import CliError
-from gatechat.cli.ports import Port
+from gatechat.gateway.store import FILE as STORE
+from gatechat.ports import Port, PortError, is_loopback
 
 TIMEOUT = 5.0
 """Seconds for an answer of the Admin API or of the Envoy binary."""
@@ -24,11 +26,12 @@ TIMEOUT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. ``fix`` None means that it is as it should be."""
+    """One thing looked at. ``fix`` None: it is as it should be. ``runs``: it answered, if only to refuse."""
 
     what: str
     found: str
     fix: str | None = None
+    runs: bool = False
 
     def __str__(self) -> str:
         if self.fix is None:
@@ -38,12 +41,13 @@ class Finding:
 
 async def examine(listening: Sequence[Port], data_dir: Path, admin_url: str, admin_key: str | None) -> bool:
     """Prints a line for each thing; whether all of it is well."""
-    admin = await examine_admin_api(admin_url, admin_key, _starts_here(listening, admin_url))
+    ours = _starts_here(listening, admin_url)
+    admin = await examine_admin_api(admin_url, admin_key, ours)
     findings = [
         *examine_data_dir(data_dir),
         examine_envoy(),
         admin,
-        *examine_ports(listening, running=admin.fix is None and admin.found.startswith("answers")),
+        *examine_ports(listening, running=ours and admin.runs),
     ]
     for finding in findings:
         print(finding)
@@ -55,13 +59,18 @@ async def examine(listening: Sequence[Port], data_dir: Path, admin_url: str, adm
 def _starts_here(listening: Sequence[Port], admin_url: str) -> bool:
     """Whether `gatechat up` with these settings would itself start the Admin API at this address."""
     parts = urlsplit(admin_url)
-    return is_loopback(parts.hostname or "") and parts.port in {
-        p.number for p in listening if p.what == "Admin API"
-    }
+    return any(
+        port.what == "Admin API"
+        and port.number == parts.port
+        and (parts.hostname == port.host or is_loopback(parts.hostname or ""))
+        for port in listening
+    )
 
 
 def examine_data_dir(data_dir: Path) -> Iterator[Finding]:
-    """The folder exists or can be made, is ours, and closed to others; so is the admin key in it."""
+    """The folder exists or can be made, is ours, and closed to others, as is the admin key in it; the store
+    in it is whole.
+    """
     what = "data folder"
     if not data_dir.exists():
         there = next(parent for parent in data_dir.absolute().parents if parent.exists())
@@ -82,12 +91,28 @@ def examine_data_dir(data_dir: Path) -> Iterator[Finding]:
     key = data_dir / data.KEY_FILE
     if key.exists():
         yield _private("admin key", key, "chmod 600")
+    store = data_dir / STORE
+    if store.exists():
+        yield _whole(store)
 
 
 def _private(what: str, path: Path, fix: str) -> Finding:
     if path.stat().st_mode & 0o077:
         return Finding(what, f"{path} can be read by others", f"{fix} {path}")
     return Finding(what, f"{path}, for you alone")
+
+
+def _whole(store: Path) -> Finding:
+    """By SQLite's own check, which only reads and disturbs no gateway."""
+    try:
+        with closing(sqlite3.connect(f"{store.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            (answer,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        answer = str(error)
+    if answer == "ok":
+        return Finding("store", f"{store}, whole")
+    fix = "restore it from a backup; or move it away, start, and `gatechat import` an export"
+    return Finding("store", f"{store} cannot be used: {answer}", fix)
 
 
 def examine_envoy() -> Finding:
@@ -133,12 +158,13 @@ async def examine_admin_api(url: str, key: str | None, starts_here: bool) -> Fin
             f"{url} ({release}) refuses {'this key' if key else 'to answer without a key'}: {answer.status}",
             "give its key in GATECHAT_ADMIN_KEY; for Apache APISIX it is in conf/config.yaml under "
             "deployment.admin.admin_key, and allow_admin there must let this machine in",
+            runs=True,
         )
     if answer.status != 200:
         return Finding(
             what, f"{url} ({release}) answers {answer.status}", "see that this is an APISIX Admin API (v3)"
         )
-    return Finding(what, f"answers at {url}: {release}")
+    return Finding(what, f"answers at {url}: {release}", runs=True)
 
 
 def examine_ports(listening: Sequence[Port], *, running: bool) -> Iterator[Finding]:
@@ -147,7 +173,7 @@ def examine_ports(listening: Sequence[Port], *, running: bool) -> Iterator[Findi
         what = f"port {port.number}"
         try:
             ports.check(port)
-        except CliError as error:
+        except PortError as error:
             holder = ports.holder(port.number) or "another program"
             if running:
                 yield Finding(what, f"{port.what}: in use by {holder}, while the gateway runs")

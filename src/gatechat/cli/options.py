@@ -12,9 +12,14 @@ import typer
 
 from gatechat.cli import config_file, data_dir
 
+LISTS = frozenset({"allowed_hosts", "allowed_origins", "allow_admin"})
+"""Settings of several values: with commas between, or a list in the file."""
 
-def _option(name: str, help: str, **more: Any) -> Any:
-    return typer.Option(f"--{name}", envvar=f"GATECHAT_{name.replace('-', '_').upper()}", help=help, **more)
+
+def _option(name: str, help: str, *, off: str = "", **more: Any) -> Any:
+    """``off`` is the flag that says no ("/--no-admin-key-required")."""
+    variable = f"GATECHAT_{name.replace('-', '_').upper()}"
+    return typer.Option(f"--{name}{off}", envvar=variable, help=help, **more)
 
 
 def _port(name: str, help: str) -> Any:
@@ -26,7 +31,7 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     group = context.parent.command if context.parent else context.command
     commands = getattr(group, "commands", {}).values()
     known = {param.name for command in commands for param in command.params if param.name and param.envvar}
-    context.default_map = config_file.load(path, known - {"config"})
+    context.default_map = config_file.load(path, known - {"config"}, LISTS)
     return path
 
 
@@ -69,7 +74,7 @@ Token: TypeAlias = Annotated[
     _option(
         "token",
         "What callers of the assistant must send as a bearer token. Not asked for on loopback when unset.",
-        show_default=False,
+        metavar="TOKEN",
     ),
 ]
 PublicUrl: TypeAlias = Annotated[
@@ -107,7 +112,7 @@ VerificationToken: TypeAlias = Annotated[
     _option(
         "openai-verification-token",
         "What ChatGPT shows when a plugin with a token is registered; the manifest repeats it.",
-        show_default=False,
+        metavar="TOKEN",
     ),
 ]
 Timeout: TypeAlias = Annotated[
@@ -127,13 +132,48 @@ AdminKey: TypeAlias = Annotated[
     _option(
         "admin-key",
         "The Admin API's key. Better in the environment or a file than in a flag, which other users can see.",
-        show_default="the embedded gateway's, from the data folder, when its Admin API is on this machine",
+        metavar="KEY",
+        show_default="the embedded gateway's own, made at its first start and kept in the data folder",
+    ),
+]
+ViewerKey: TypeAlias = Annotated[
+    str | None,
+    _option(
+        "viewer-key", "A second key of the embedded gateway's Admin API, which may only read.", metavar="KEY"
+    ),
+]
+AdminKeyRequired: TypeAlias = Annotated[
+    bool,
+    _option(
+        "admin-key-required",
+        "Whether the embedded gateway's Admin API asks for a key. Only on loopback may it go without.",
+        off="/--no-admin-key-required",
+    ),
+]
+AllowAdmin: TypeAlias = Annotated[
+    str,
+    _option(
+        "allow-admin",
+        "The networks whose clients the embedded gateway's Admin API answers, with commas between.",
+        metavar="NETWORKS",
+    ),
+]
+AdminHost: TypeAlias = Annotated[
+    str,
+    _option(
+        "admin-host",
+        "The address the embedded gateway's Admin API listens on. For more than this machine, keys need 16 "
+        "characters, and --allow-admin must name who may call.",
+        metavar="ADDRESS",
     ),
 ]
 GatewayUrl: TypeAlias = Annotated[
-    str,
+    str | None,
     _option(
-        "gateway-url", "Where the gateway takes traffic; the documents' examples name it.", metavar="URL"
+        "gateway-url",
+        "Where the gateway's clients reach it; the manifest and the documents' examples name it.",
+        metavar="URL",
+        show_default="http://localhost:9080; with `up`, where its gateway listens",
     ),
 ]
 MetricsUrl: TypeAlias = Annotated[
@@ -164,7 +204,7 @@ ExampleBackend: TypeAlias = Annotated[
         metavar="HOST:PORT",
     ),
 ]
-AdminPort: TypeAlias = Annotated[int, _port("admin-port", "The embedded gateway's Admin API, on loopback.")]
+AdminPort: TypeAlias = Annotated[int, _port("admin-port", "The port of the embedded gateway's Admin API.")]
 ProxyHost: TypeAlias = Annotated[
     str,
     _option(
@@ -174,8 +214,22 @@ ProxyHost: TypeAlias = Annotated[
     ),
 ]
 ProxyPort: TypeAlias = Annotated[int, _port("proxy-port", "The gateway's port for traffic.")]
+MetricsHost: TypeAlias = Annotated[
+    str,
+    _option(
+        "metrics-host",
+        "The address the gateway's Prometheus metrics are on. Whoever reaches it can read them.",
+        metavar="ADDRESS",
+    ),
+]
 MetricsPort: TypeAlias = Annotated[
-    int, _port("metrics-port", "The gateway's Prometheus metrics, on loopback.")
+    int, _port("metrics-port", "The port of the gateway's Prometheus metrics.")
+]
+Concurrency: TypeAlias = Annotated[
+    int | None,
+    _option(
+        "concurrency", "Envoy's worker threads.", min=1, metavar="NUMBER", show_default="one for each CPU"
+    ),
 ]
 DemoPort: TypeAlias = Annotated[int, _port("demo-port", "The demo Conference API's port.")]
 DemoHost: TypeAlias = Annotated[
@@ -184,7 +238,7 @@ DemoHost: TypeAlias = Annotated[
 ToUrl: TypeAlias = Annotated[
     str, _option("to", "The Admin API that is to hold the configuration.", metavar="URL")
 ]
-ToKey: TypeAlias = Annotated[str | None, _option("to-key", "That Admin API's key.", show_default=False)]
+ToKey: TypeAlias = Annotated[str | None, _option("to-key", "That Admin API's key.", metavar="KEY")]
 PlanId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="The plan's or the change's id.")]
 Why: TypeAlias = Annotated[str, typer.Option("--reason", help="Why, in words, for the history.")]
 DryRun: TypeAlias = Annotated[bool, _option("dry-run", "Only show what would change.")]

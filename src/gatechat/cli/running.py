@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gatechat.cli import data_dir, ports
+from gatechat import ports
+from gatechat.cli import data_dir
 from gatechat.cli.errors import CliError
-from gatechat.cli.ports import LOOPBACK, Port
-from gatechat.cli.serving import HttpServer, forever, until_signal
+from gatechat.cli.signals import forever, until_signal
 from gatechat.cli.welcome import Addresses, welcome
+from gatechat.ports import Port
+from gatechat.serving import serving
 
 if TYPE_CHECKING:
     from gatechat.assistant.settings import AssistantSettings
@@ -35,27 +37,26 @@ class AssistantOptions:
 
 @dataclass(frozen=True, slots=True)
 class GatewayOptions:
-    """Where the embedded gateway keeps its data and listens."""
+    """Where the embedded gateway keeps its data and listens.
+
+    ``settings`` are the other fields of GatewaySettings. An ``admin_key`` of None is that of the data folder,
+    made at the first start.
+    """
 
     data_dir: Path
     admin: Port
     proxy: Port
     metrics: Port
-
-    @classmethod
-    def of(
-        cls, data_dir: Path, admin_port: int, proxy_host: str, proxy_port: int, metrics_port: int
-    ) -> GatewayOptions:
-        return cls(
-            data_dir,
-            Port("Admin API", LOOPBACK, admin_port, "--admin-port"),
-            Port("traffic", proxy_host, proxy_port, "--proxy-port"),
-            Port("metrics", LOOPBACK, metrics_port, "--metrics-port"),
-        )
+    settings: Mapping[str, Any]
 
     @property
     def ports(self) -> tuple[Port, Port, Port]:
         return self.admin, self.proxy, self.metrics
+
+    @property
+    def admin_key(self) -> str:
+        given: str | None = self.settings["admin_key"]
+        return given or data_dir.admin_key(self.data_dir)
 
 
 def run(main: Coroutine[Any, Any, None], log_level: str) -> None:
@@ -65,7 +66,7 @@ def run(main: Coroutine[Any, Any, None], log_level: str) -> None:
         main.close()
         raise CliError(f"--log-level {log_level}: there are debug, info, warning and error.")
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    logging.getLogger("uvicorn").setLevel(max(level, logging.WARNING))
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # what strangers send is not worth a line
     asyncio.run(until_signal(main))
 
 
@@ -93,9 +94,11 @@ async def gateway(options: GatewayOptions) -> None:
     """Runs the embedded gateway until it is cancelled."""
     ports.check(*options.ports)
     async with _gateway(options) as running:
+        given = options.settings["admin_key"]
+        where = "the one it was given" if given else f"in {options.data_dir / data_dir.KEY_FILE}"
         print(
             f"Traffic goes in at {running.proxy_url}. The Admin API is {running.admin_url}/apisix/admin; "
-            f"its key is in {options.data_dir / data_dir.KEY_FILE}. Ctrl-C stops it.",
+            f"its key is {where}. Ctrl-C stops it.",
             flush=True,
         )
         await forever()
@@ -114,10 +117,10 @@ async def up(assistant: AssistantOptions, options: GatewayOptions, demo: Port) -
     ports.check(assistant.listens_on, *options.ports, demo)
     async with _demo(demo) as demo_url, _gateway(options) as running:
         settings = {
+            "gateway_url": running.proxy_url,
             **assistant.settings,
             "admin_url": running.admin_url,
-            "admin_key": data_dir.admin_key(options.data_dir),
-            "gateway_url": running.proxy_url,
+            "admin_key": options.admin_key,
             "example_backend": demo_url.removeprefix("http://"),
             "data_dir": options.data_dir,
             "metrics_url": f"{running.metrics_url}/apisix/prometheus/metrics",
@@ -143,23 +146,24 @@ def _say_how_to_approve(folder: Path, url: str) -> None:
 @asynccontextmanager
 async def _gateway(options: GatewayOptions) -> AsyncIterator[Gateway]:
     from gatechat.gateway.app import Gateway, GatewayError, GatewaySettings
+    from gatechat.gateway.envoy import EnvoyError
     from gatechat.gateway.model import Refused
     from gatechat.gateway.store import StoreError
 
-    key = data_dir.admin_key(options.data_dir)
-    gateway = Gateway(
-        GatewaySettings(
+    try:
+        settings = GatewaySettings(
             data_dir=options.data_dir,
-            admin_key=key,
+            admin_host=options.admin.host,
             admin_port=options.admin.number,
             proxy_host=options.proxy.host,
             proxy_port=options.proxy.number,
+            metrics_host=options.metrics.host,
             metrics_port=options.metrics.number,
+            **{**options.settings, "admin_key": options.admin_key},
         )
-    )
-    try:
+        gateway = Gateway(settings)
         await gateway.start()
-    except (GatewayError, StoreError, Refused) as error:
+    except (GatewayError, StoreError, EnvoyError, Refused) as error:
         raise CliError(f"The gateway cannot start: {error}") from error
     try:
         yield gateway
@@ -174,7 +178,7 @@ async def _assistant(options: AssistantOptions) -> AsyncIterator[str]:
     with ports.bind(options.listens_on) as bound:
         with _told():
             app = create_app(_checked(options, port=bound.getsockname()[1]))
-        async with _serving(HttpServer(app, bound)) as url:
+        async with serving(app, bound) as url:
             yield url
 
 
@@ -205,14 +209,5 @@ async def _demo(port: Port) -> AsyncIterator[str]:
     from gatechat.demo import create_app
 
     with ports.bind(port) as bound:
-        async with _serving(HttpServer(create_app(), bound)) as url:
+        async with serving(create_app(), bound) as url:
             yield url
-
-
-@asynccontextmanager
-async def _serving(server: HttpServer) -> AsyncIterator[str]:
-    try:
-        await server.start()
-        yield server.url
-    finally:
-        await server.stop()

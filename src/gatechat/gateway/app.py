@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import errno
 import os
-import socket
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 
-import uvicorn
-from starlette.types import ASGIApp
-
+from gatechat import ports
 from gatechat.gateway.admin import AdminSettings, create_admin_app
 from gatechat.gateway.apply import Apply
 from gatechat.gateway.delivery import XdsServer
@@ -24,11 +19,17 @@ from gatechat.gateway.envoy import EnvoyProcess
 from gatechat.gateway.metrics import metrics_app
 from gatechat.gateway.snapshot import LISTENER
 from gatechat.gateway.status import Rejected, Status
-from gatechat.gateway.store import Store
+from gatechat.gateway.store import FILE, Store
 from gatechat.gateway.translate import Options, Translator
+from gatechat.ports import LOOPBACK, Port, is_loopback
+from gatechat.serving import serving
 
 LONGEST_SOCKET_PATH = 100
 """Bytes. A Unix socket's path is limited to 103 (macOS) or 107 (Linux)."""
+
+
+SHORTEST_KEY = 16
+"""Characters in a key that others may try to guess."""
 
 
 class GatewayError(Exception):
@@ -37,21 +38,60 @@ class GatewayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """Port 0 is any free port. ``concurrency`` is the number of Envoy's worker threads; None: one per CPU."""
+    """Port 0 is any free port. Raises GatewayError for what cannot be or is not safe.
+
+    ``admin_key`` may do everything, ``viewer_key`` only read. Without ``admin_key_required`` nobody is asked
+    for one; then ``admin_host`` must be loopback. ``allow_admin``: the networks whose clients the Admin API
+    answers. ``concurrency``: Envoy's worker threads; None is one for each CPU.
+    """
 
     data_dir: Path
-    proxy_host: str = "127.0.0.1"
+    proxy_host: str = LOOPBACK
     proxy_port: int = 9080
-    admin_host: str = "127.0.0.1"
+    admin_host: str = LOOPBACK
     admin_port: int = 9180
-    metrics_host: str = "127.0.0.1"
+    metrics_host: str = LOOPBACK
     metrics_port: int = 9091
     admin_key: str | None = field(default=None, repr=False)
     viewer_key: str | None = field(default=None, repr=False)
     admin_key_required: bool = True
     allow_admin: tuple[str, ...] = ("127.0.0.0/24", "::1")
-    """Networks of the clients that the Admin API answers."""
     concurrency: int | None = None
+
+    def __post_init__(self) -> None:
+        for network in self.allow_admin:
+            try:
+                ip_network(network, strict=False)
+            except ValueError:
+                raise GatewayError(
+                    f"--allow-admin: {network!r} is no address and no network like 10.0.0.0/8"
+                ) from None
+        if self.admin_key_required and not self.admin_key:
+            raise GatewayError("--admin-key: the Admin API asks for a key, and none is given")
+        if self.viewer_key is not None and self.viewer_key in ("", self.admin_key):
+            raise GatewayError("--viewer-key: must be a key of its own, other than the admin's")
+        keys = [key for key in (self.admin_key, self.viewer_key) if key is not None]
+        safe = self.admin_key_required and all(len(key) >= SHORTEST_KEY for key in keys)
+        if not is_loopback(self.admin_host) and not safe:
+            raise GatewayError(
+                f"--admin-host {self.admin_host} lets other machines change the gateway: have a key asked "
+                f"for, and give each {SHORTEST_KEY} or more characters, or stay on --admin-host {LOOPBACK}"
+            )
+
+    @property
+    def admin(self) -> Port:
+        """Where the Admin API listens."""
+        return Port("Admin API", self.admin_host, self.admin_port, "--admin-port")
+
+    @property
+    def proxy(self) -> Port:
+        """Where traffic goes in."""
+        return Port("traffic", self.proxy_host, self.proxy_port, "--proxy-port")
+
+    @property
+    def metrics(self) -> Port:
+        """Where the Prometheus metrics are."""
+        return Port("metrics", self.metrics_host, self.metrics_port, "--metrics-port")
 
 
 class Gateway:
@@ -96,8 +136,8 @@ class Gateway:
     async def start(self) -> None:
         """Returns when what is stored is served and the Admin API answers.
 
-        Raises GatewayError (a port), StoreError (the data folder), EnvoyError, and Refused (what is stored
-        cannot be translated); then nothing is left running.
+        Raises PortError, StoreError (the data folder), EnvoyError, GatewayError (Envoy cannot listen), and
+        Refused (what is stored cannot be translated); then nothing is left running.
         """
         try:
             await self._start(self._running, self._settings)
@@ -111,19 +151,17 @@ class Gateway:
         self._envoy = self._apply = None
 
     async def _start(self, running: AsyncExitStack, settings: GatewaySettings) -> None:
-        store = Store(settings.data_dir / "gatechat.db")
+        store = Store(settings.data_dir / FILE)
         running.callback(store.close)
-        admin_socket = running.enter_context(_bound("Admin API", settings.admin_host, settings.admin_port))
-        metrics_socket = running.enter_context(
-            _bound("metrics", settings.metrics_host, settings.metrics_port)
-        )
-        with _bound("traffic", settings.proxy_host, settings.proxy_port) as proxy_socket:
+        admin_socket = running.enter_context(ports.bind(settings.admin))
+        metrics_socket = running.enter_context(ports.bind(settings.metrics))
+        with ports.bind(settings.proxy) as proxy_socket:
             proxy_port = proxy_socket.getsockname()[1]  # Envoy binds it itself
-            self._urls = {
-                "admin": _url(admin_socket),
-                "metrics": _url(metrics_socket),
-                "proxy": _url(proxy_socket),
-            }
+        self._urls = {
+            "admin": ports.url(*admin_socket.getsockname()[:2]),
+            "metrics": ports.url(*metrics_socket.getsockname()[:2]),
+            "proxy": ports.url(settings.proxy_host, proxy_port),
+        }
         folder = running.enter_context(_socket_folder(settings.data_dir))
         translator = Translator(_options(settings, proxy_port))
         status = Status()
@@ -142,9 +180,9 @@ class Gateway:
         if isinstance(outcome, Rejected) and outcome.type_url == LISTENER:
             raise GatewayError(f"Envoy cannot listen on {self.proxy_url}: {outcome.detail}")
         admin = create_admin_app(apply, _admin_settings(settings))
-        await running.enter_async_context(_serving(admin, admin_socket))
+        await running.enter_async_context(serving(admin, admin_socket))
         metrics = metrics_app(self._envoy.admin_get, lambda: apply.state)
-        await running.enter_async_context(_serving(metrics, metrics_socket))
+        await running.enter_async_context(serving(metrics, metrics_socket))
 
 
 def _options(settings: GatewaySettings, proxy_port: int) -> Options:
@@ -163,7 +201,7 @@ def _admin_settings(settings: GatewaySettings) -> AdminSettings:
         admin_key=settings.admin_key,
         viewer_key=settings.viewer_key,
         admin_key_required=settings.admin_key_required,
-        allow_admin=tuple(ip_network(network) for network in settings.allow_admin),
+        allow_admin=tuple(ip_network(network, strict=False) for network in settings.allow_admin),
     )
 
 
@@ -177,78 +215,3 @@ def _socket_folder(data_dir: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="gatechat-") as short:
         yield Path(short)
-
-
-@contextmanager
-def _bound(what: str, host: str, port: int) -> Iterator[socket.socket]:
-    """A listening socket. Raises GatewayError when it cannot be had."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise GatewayError(f"{host} is no address to listen on for {what}: {error}") from error
-    with bound:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            bound.bind(address)
-            bound.listen(2048)
-        except OSError as error:
-            raise GatewayError(_why_not(what, host, port, error)) from error
-        yield bound
-
-
-def _why_not(what: str, host: str, port: int, error: OSError) -> str:
-    flag = {"Admin API": "--admin-port", "metrics": "--metrics-port", "traffic": "--proxy-port"}[what]
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} for {what} is taken: stop what has {host}:{port}, or choose another with {flag}"
-    if error.errno == errno.EACCES:
-        return f"port {port} for {what} is only for root: choose one from 1024 up with {flag}"
-    return f"cannot listen on {host}:{port} for {what}: {error.strerror}; choose another with {flag}"
-
-
-def _url(bound: socket.socket) -> str:
-    host, port = bound.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-class _Uvicorn(uvicorn.Server):
-    """Says when it listens, and leaves signals to whoever runs the gateway."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-
-@asynccontextmanager
-async def _serving(app: ASGIApp, bound: socket.socket) -> AsyncIterator[None]:
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # allow_admin is about who connects, not about what a header says
-        timeout_graceful_shutdown=3,
-        ws="none",
-        lifespan="off",
-    )
-    server = _Uvicorn(config)
-    task = asyncio.create_task(server.serve([bound]))
-    listening = asyncio.create_task(server.listening.wait())
-    await asyncio.wait({task, listening}, return_when=asyncio.FIRST_COMPLETED)
-    listening.cancel()
-    try:
-        if task.done():
-            await task
-        yield
-    finally:
-        server.should_exit = True
-        await task

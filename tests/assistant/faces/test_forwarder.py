@@ -8,6 +8,7 @@ import logging
 import httpx2
 import pytest
 
+from gatechat.apisix.kinds import LARGEST_BODY
 from tests.assistant import rig
 from tests.assistant.conftest import Talk
 
@@ -167,13 +168,13 @@ async def test_a_body_up_to_the_limit_passes_and_one_byte_more_does_not() -> Non
     admin = rig.AdminStandIn()
     async with (
         rig.serving(admin) as admin_port,
-        rig.assistant(admin_port, max_body_bytes=1000) as port,
+        rig.assistant(admin_port) as port,
         httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
     ):
-        assert (await client.put("/apisix/admin/routes/1", content=b"x" * 1000)).status_code == 200
-        answer = await client.put("/apisix/admin/routes/1", content=b"x" * 1001)
+        assert (await client.put("/apisix/admin/routes/1", content=b"x" * LARGEST_BODY)).status_code == 200
+        answer = await client.put("/apisix/admin/routes/1", content=b"x" * (LARGEST_BODY + 1))
     assert answer.status_code == 413
-    assert "1000 bytes" in answer.json()["error_msg"]
+    assert f"{LARGEST_BODY} bytes" in answer.json()["error_msg"]
     assert len(admin.asked) == 1
 
 

@@ -10,6 +10,7 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from gatechat.apisix.kinds import LARGEST_BODY
 from tests.assistant import rig as http_rig
 from tests.assistant.conftest import Talk
 from tests.assistant.faces import mcp_rig as rig
@@ -95,9 +96,9 @@ async def test_an_older_client_with_the_token_has_a_session() -> None:
 
 async def test_a_body_that_is_too_large_is_not_read() -> None:
     async with (
-        http_rig.assistant(http_rig.free_port(), max_body_bytes=1000) as port,
+        http_rig.assistant(http_rig.free_port()) as port,
         httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
     ):
-        large = ask("tools/list") | {"padding": "x" * 1000}
+        large = ask("tools/list") | {"padding": "x" * LARGEST_BODY}
         answer = await client.post("/mcp", content=json.dumps(large), headers=HEADERS)
     assert answer.status_code == 413

@@ -33,12 +33,65 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
         NODES | {"checks": {"active": {"http_method": "PURGE"}}},
         'property "checks.active.http_method" "PURGE" has no effect',
     ),
+    (
+        "a health check with CONNECT",
+        "/routes/1",
+        {"uri": "/", "upstream": NODES | {"checks": {"active": {"http_method": "CONNECT"}}}},
+        'property "upstream.checks.active.http_method" "CONNECT" has no effect',
+    ),
     ("an unknown algorithm", "/upstreams/1", NODES | {"type": "magic"}, 'there is no algorithm "magic"'),
     (
         "a condition on the body",
         "/routes/1",
         ROUTE | {"vars": ["OR", ["arg_a", "==", "b"], [["post_arg.model", "==", "x"]]]},
-        'property "vars": the variable post_arg.model has no effect',
+        "the variable post_arg.model has no effect in the embedded gateway: this is decided before",
+    ),
+    (
+        "a condition of a plugin on the node",
+        "/routes/1",
+        ROUTE | {"plugins": {"cors": {"_meta": {"filter": [["upstream_addr", "==", "b"]]}}}},
+        "the variable upstream_addr has no effect in the embedded gateway: Envoy does not know it",
+    ),
+    (
+        "counting by the time that a request took",
+        "/routes/1",
+        ROUTE | {"plugins": {"limit-count": {"count": 1, "time_window": 1, "key": "request_time"}}},
+        "the variable request_time has no effect",
+    ),
+    (
+        "counting by several, of which one is not known",
+        "/routes/1",
+        ROUTE
+        | {
+            "plugins": {
+                "limit-count": {
+                    "count": 1,
+                    "time_window": 1,
+                    "key": "$host $remote_user",
+                    "key_type": "var_combination",
+                }
+            }
+        },
+        "the variable remote_user has no effect",
+    ),
+    (
+        "a rule that counts by what is not known",
+        "/routes/1",
+        ROUTE
+        | {"plugins": {"limit-count": {"rules": [{"count": 1, "time_window": 1, "key": "$remote_user"}]}}},
+        "the variable remote_user has no effect",
+    ),
+    (
+        "a condition for counting",
+        "/global_rules/1",
+        {"plugins": {"prometheus": {"_meta": {"filter": [["arg_a", "==", "b"]]}}}},
+        "plugin prometheus: _meta.filter has no effect",
+    ),
+    (
+        "settings of how a consumer's key runs",
+        "/consumers/a",
+        {"username": "a", "plugins": {"key-auth": {"key": "k", "_meta": {"disable": True}}}},
+        "plugin key-auth: _meta.disable has no effect on a consumer's side",
     ),
     (
         "a host from the environment",

@@ -56,6 +56,22 @@ CASES: list[tuple[str, Any, list[dict[str, Any]]]] = [
         [{"resource_type": "upstreams", "resource_id": "u", "index": 0, "error": "missing key"}],
     ),
     (
+        "upstreams that Envoy cannot do",
+        {
+            "upstreams": [
+                NODES | {"id": "u", "type": "chash", "key": "remote_port"},
+                NODES | {"id": "v", "type": "magic"},
+                {"id": "w", "nodes": {"127.0.0.1:80:80": 1}},
+            ],
+        },
+        [{"resource_type": "upstreams", "resource_id": id} for id in ("u", "v", "w")],
+    ),
+    (
+        "a certificate that may come later",
+        {"upstreams": [NODES | {"id": "u", "scheme": "https", "tls": {"client_cert_id": "later"}}]},
+        [],
+    ),
+    (
         "an unknown plugin",
         {"routes": [ROUTE | {"plugins": {"nope": {}}}]},
         [{"resource_type": "routes", "resource_id": "", "index": 0, "error": "unknown plugin [nope]"}],

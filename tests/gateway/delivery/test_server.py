@@ -210,6 +210,17 @@ async def test_a_publication_that_is_refused_twice_does_not_spoil_the_next(rig: 
         assert await rig.get("/a") == (200, "good")
 
 
+async def test_what_envoy_says_comes_without_the_resource_that_it_prints(rig: Rig) -> None:
+    wrong = tiny.cluster(
+        "u", lb_policy="MAGLEV", common_lb_config={"healthy_panic_threshold": {"value": 101}}
+    )
+    await rig.xds.publish(1, tiny.snapshot({CLUSTER: {"u": wrong}}))
+    outcome = await rig.status.outcome(1, timeout=10)
+    assert isinstance(outcome, Rejected)
+    assert outcome.detail.startswith("Proto constraint validation failed (")
+    assert "MAGLEV" not in outcome.detail
+
+
 async def test_a_tls_secret_that_does_not_fit_is_refused_and_forgotten(rig: Rig, upstream: int) -> None:
     tls = {
         "name": "tls",

@@ -9,6 +9,9 @@ import pytest
 
 from tests.gateway.lua.luajit import Lua
 
+NEW = multiprocessing.get_context("spawn")
+"""A fork of this process may crash: other tests have left threads of gRPC in it."""
+
 
 def opened(path: Path, slots: int | None = None) -> Any:
     """A table of Lua functions ``fixed`` and ``sliding`` in a Lua state of its own, as each worker has."""
@@ -55,8 +58,7 @@ def count(path: Path, times: int) -> None:
 
 def test_no_count_is_lost_between_processes(tmp_path: Path) -> None:
     path = tmp_path / "counters"
-    fork = multiprocessing.get_context("fork")
-    workers = [fork.Process(target=count, args=(path, 20_000)) for _ in range(3)]
+    workers = [NEW.Process(target=count, args=(path, 20_000)) for _ in range(3)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -74,7 +76,7 @@ def die_with_the_lock(path: Path) -> None:
 
 def test_a_process_that_dies_with_the_lock_does_not_stop_the_others(tmp_path: Path) -> None:
     path = tmp_path / "counters"
-    dying = multiprocessing.get_context("fork").Process(target=die_with_the_lock, args=(path,))
+    dying = NEW.Process(target=die_with_the_lock, args=(path,))
     dying.start()
     dying.join(60)
     assert dying.exitcode == 3

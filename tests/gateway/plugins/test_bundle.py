@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from importlib.resources import files
 
 from gatechat.gateway.model import State
 from gatechat.gateway.plugins import lua_sources
@@ -10,15 +11,15 @@ from tests.gateway.plugins.traffic import state
 
 def test_a_program_that_ends_with_the_request_has_no_response_part() -> None:
     sources = lua_sources(State(), shm_path="/x")
-    assert "envoy_on_response" not in sources["request"]
-    assert "envoy_on_response" in sources["both"]
+    assert "function envoy_on_response" not in sources["request"]
+    assert "function envoy_on_response" in sources["both"]
 
 
 def test_a_consumer_with_a_response_plugin_brings_every_program_into_the_response() -> None:
     quiet = state(consumers={"jack": {"username": "jack", "plugins": {"key-auth": {"key": "k"}}}})
     loud = state(consumer_groups={"g": {"plugins": {"request-id": {}}}})
-    assert "envoy_on_response" not in lua_sources(quiet, shm_path="/x")["request"]
-    assert "envoy_on_response" in lua_sources(loud, shm_path="/x")["request"]
+    assert "function envoy_on_response" not in lua_sources(quiet, shm_path="/x")["request"]
+    assert "function envoy_on_response" in lua_sources(loud, shm_path="/x")["request"]
 
 
 def test_no_text_in_a_consumer_can_end_its_quotation() -> None:
@@ -39,3 +40,16 @@ def test_the_same_state_in_another_order_is_the_same_text() -> None:
 def test_plugin_metadata_reaches_the_plugins() -> None:
     lua = Lua(state(plugin_metadata={"cors": {"allow_origins": {"k": "http://a"}}}))
     assert lua.call("function() return use('metadata').cors.allow_origins.k end") == "http://a"
+
+
+def test_every_module_compiles_under_its_own_name_with_the_lines_of_its_file() -> None:
+    lua = Lua()
+    lua.runtime.execute("for name in pairs(package.preload) do require(name) end")
+    source = (files("gatechat.gateway") / "lua" / "json.lua").read_text().splitlines()
+    where = lua.function(
+        "return function() local at = debug.getinfo(use('json').decode, 'S') "
+        "return at.source .. at.linedefined end"
+    )
+    name, _, line = where().partition("json")
+    assert name == "=gatechat."
+    assert "decode" in source[int(line) - 1]

@@ -7,6 +7,7 @@ import pytest
 
 from gatechat.gateway.model import Refused
 from gatechat.gateway.plugins import check_plugins
+from tests.conftest import GatewayUnderTest
 from tests.gateway.plugins.traffic import Traffic, program
 
 CASES: list[tuple[str, dict[str, Any], int, str]] = [
@@ -41,6 +42,13 @@ def test_restricts(traffic: Traffic, number: int) -> None:
 
 def test_what_a_client_says_about_its_address_is_not_believed(traffic: Traffic) -> None:
     assert traffic.get("/3", x_forwarded_for="8.8.8.8", x_real_ip="8.8.8.8").status_code == 403
+
+
+def test_a_proxy_on_this_machine_is_believed_who_its_client_is(gateway: GatewayUnderTest) -> None:
+    plugins = {"ip-restriction": {"blacklist": ["127.0.0.1"]}}
+    gateway.put("routes/a", {"uri": "/a", "plugins": plugins, "upstream": {"nodes": gateway.nodes()}})
+    assert gateway.client.get("/a").status_code == 403
+    assert gateway.client.get("/a", headers={"x-real-ip": "8.8.8.8"}).status_code == 200
 
 
 @pytest.mark.parametrize(

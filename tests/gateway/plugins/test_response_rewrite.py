@@ -169,6 +169,21 @@ def test_a_response_of_more_than_a_mebibyte_cannot_be_held(
     assert gateway.client.post("/rr", content=b"a" * size).status_code == status
 
 
+def test_the_node_that_answered_is_known_and_told_to_nobody_else(gateway: GatewayUnderTest) -> None:
+    told = {"x-node": "$balancer_ip:$balancer_port", "x-addr": "$upstream_addr"}
+    plugins = {"response-rewrite": {"headers": {"set": told}}}
+    route = {"plugins": plugins, "upstream": {"nodes": gateway.nodes()}}
+    gateway.put("routes/node", {"uri": "/node", **route})
+    gateway.put("routes/node-if", {"uri": "/node-if", "vars": [["arg_a", "==", "1"]], **route})
+    gateway.put("routes/none", {"uri": "/none", "plugins": {**plugins, "key-auth": {}}})
+    for path in ("/node", "/node-if?a=1"):
+        answer = gateway.client.get(path)
+        assert (answer.headers["x-node"], answer.headers["x-addr"]) == (gateway.upstream, gateway.upstream)
+        assert "x-gatechat-node" not in answer.headers
+    refused = gateway.client.get("/none")
+    assert (refused.status_code, refused.headers["x-node"]) == (401, ":")
+
+
 def test_a_new_body_is_not_sent_to_a_head(gateway: GatewayUnderTest) -> None:
     upstream = {"type": "roundrobin", "nodes": gateway.nodes()}
     gateway.put(

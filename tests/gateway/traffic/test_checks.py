@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -87,6 +88,52 @@ def test_checks_may_ask_another_host_and_port(gateway: GatewayUnderTest) -> None
         checks = active(port=int(checked.split(":")[1]), host="check.org")
         gateway.put("routes/a", {"uri": "/a", "upstream": {"nodes": gateway.nodes(), "checks": checks}})
         until(lambda: node.hosts == {"check.org"})
+
+
+def test_checks_send_the_method_headers_and_body_that_they_are_told(gateway: GatewayUnderTest) -> None:
+    seen: list[tuple[str, str, str, int]] = []
+
+    def note(request: BaseHTTPRequestHandler) -> Answer:
+        headers = request.headers
+        seen.append(
+            (request.command, headers["x-check"], headers["user-agent"], int(headers["content-length"]))
+        )
+        return 200, ""
+
+    with http_server(note) as node:
+        headers = ["X-Check: a:100%", "User-Agent: checker"]
+        checks = active(http_method="POST", http_req_body="ping", req_headers=headers)
+        gateway.put("routes/a", {"uri": "/a", "upstream": {"nodes": {node: 1}, "checks": checks}})
+        until(lambda: bool(seen))
+    assert seen[0] == ("POST", "a:100%", "checker", 4)
+
+
+def test_a_check_that_a_node_is_silent_to_fails_after_its_timeout(gateway: GatewayUnderTest) -> None:
+    release = threading.Event()
+
+    def answer(request: BaseHTTPRequestHandler) -> Answer:
+        if request.path == "/status":
+            release.wait(20)
+        return 200, json.dumps({"port": request.server.server_address[1]})  # type: ignore[index]
+
+    with http_server(answer) as silent:
+        checks = active(timeout=0.2, unhealthy={"timeouts": 1})
+        upstream = {"nodes": {silent: 1, gateway.upstream: 1}, "checks": checks}
+        gateway.put("routes/a", {"uri": "/a", "upstream": upstream})
+        until(lambda: set(ports(gateway, "/a", 10)) == {gateway.upstream})
+        release.set()
+
+
+def test_a_node_is_put_aside_for_connections_that_fail_where_checks_are_passive_too(
+    gateway: GatewayUnderTest,
+) -> None:
+    checked = int(gateway.upstream.split(":")[1])
+    with closed_port() as dead:
+        checks = active(port=checked, healthy={"interval": 60, "successes": 1})
+        checks["passive"] = {"unhealthy": {"tcp_failures": 2}}
+        upstream = {"nodes": {dead: 1, gateway.upstream: 1}, "retries": 0, "checks": checks}
+        gateway.put("routes/a", {"uri": "/a", "upstream": upstream})
+        until(lambda: [gateway.client.get("/a").status_code for _ in range(8)] == [200] * 8)
 
 
 def test_checks_of_a_node_that_hangs_delay_no_change(gateway: GatewayUnderTest) -> None:

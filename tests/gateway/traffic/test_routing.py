@@ -373,3 +373,61 @@ def test_plugins_run_however_the_host_is_spelled(
     assert answer.status_code == 200
     assert answer.json()["headers"]["host"] == host
     assert answer.json()["headers"]["x-consumer-username"] == "jack"
+
+
+CONDITIONS: list[tuple[str, Any, Request, Request | None]] = [
+    ("==", [["arg_a", "==", "1"]], get("/v?a=1"), get("/v?a=2")),
+    ("== without an operator", [["arg_a", "1"]], get("/v?a=1"), get("/v")),
+    ("~=", [["arg_a", "~=", "1"]], get("/v"), get("/v?a=1")),
+    (">", [["arg_a", ">", 9]], get("/v?a=10"), get("/v?a=9")),
+    (">=", [["arg_a", ">=", 9]], get("/v?a=9"), get("/v?a=8.5")),
+    ("<", [["arg_a", "<", 9]], get("/v?a=8.5"), get("/v?a=9")),
+    ("<=", [["arg_a", "<=", 9]], get("/v?a=9"), get("/v?a=9.5")),
+    ("~~", [["uri", "~~", "^/v/[a-z]+$"]], get("/v/abc"), get("/v/ABC")),
+    ("~*", [["uri", "~*", "^/v/[a-z]+$"]], get("/v/ABC"), get("/v/1")),
+    ("in", [["arg_a", "in", ["1", "2"]]], get("/v?a=2"), get("/v?a=3")),
+    (
+        "ipmatch",
+        [["remote_addr", "ipmatch", ["10.0.0.0/8", "::1"]]],
+        get("/v", x_real_ip="10.9.9.9"),
+        get("/v"),
+    ),
+    ("!", [["arg_a", "!", "in", ["1", "2"]]], get("/v?a=3"), get("/v?a=1")),
+    ("OR", ["OR", ["arg_a", "1"], ["arg_b", "1"]], get("/v?b=1"), get("/v?b=2")),
+    ("!OR", ["!OR", ["arg_a", "1"], ["arg_b", "1"]], get("/v?b=2"), get("/v?b=1")),
+    ("!AND", ["!AND", ["arg_a", "1"], ["arg_b", "1"]], get("/v?b=1"), get("/v?a=1&b=1")),
+    (
+        "AND and OR, nested",
+        ["AND", ["arg_a", "1"], ["OR", ["arg_b", "1"], ["http_x_c", "1"]]],
+        get("/v?a=1", x_c="1"),
+        get("/v?a=1&b=2"),
+    ),
+    ("http_*", [["http_user_agent", "~~", "Fire"]], get("/v", user_agent="Firefox"), get("/v")),
+    ("cookie_*", [["cookie_sid", "==", "7"]], get("/v", cookie="a=b; sid=7"), get("/v", cookie="sid=8")),
+    ("uri", [["uri", "==", "/v/x"]], get("/v/x?a=1"), get("/v/y")),
+    ("host", [["host", "==", "foo.com"]], get("/v", "FOO.com:81"), get("/v", "bar.com")),
+    ("request_method", [["request_method", "==", "GET"]], get("/v"), post("/v")),
+    ("remote_addr", [["remote_addr", "==", "127.0.0.1"]], get("/v"), get("/v", x_real_ip="10.0.0.1")),
+    ("scheme", [["scheme", "==", "http"]], get("/v"), None),
+    ("server_port", [["server_port", "==", "PORT"]], get("/v"), None),
+    ("request_uri", [["request_uri", "==", "/v?a=1"]], get("/v?a=1"), get("/v")),
+    ("a decoded argument", [["arg_a", "==", "ü 1"]], get("/v?a=%C3%BC+1"), get("/v?a=u")),
+]
+
+
+@pytest.mark.parametrize(
+    ("vars_", "meets", "misses"), [row[1:] for row in CONDITIONS], ids=[row[0] for row in CONDITIONS]
+)
+def test_a_condition_decides(
+    gateway: GatewayUnderTest, vars_: Any, meets: Request, misses: Request | None
+) -> None:
+    port = str(gateway.client.base_url.port)
+    filled = [
+        [port if item == "PORT" else item for item in rule] if isinstance(rule, list) else rule
+        for rule in vars_
+    ]
+    gateway.put("routes/v", {"uri": "/v*", "vars": filled, "upstream": {"nodes": gateway.nodes()}})
+    for request, status in ((meets, 200), (misses, 404)):
+        if request is not None:
+            method, path, headers = request
+            assert gateway.client.request(method, path, headers=dict(headers)).status_code == status

@@ -17,7 +17,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from tests.conftest import GatewayUnderTest
+from tests.gateway.plugins.test_prometheus import metrics
 from tests.gateway.traffic.servers import http_server, tls_context
+from tests.gateway.traffic.test_upstreams import until
 
 
 @dataclass(frozen=True)
@@ -159,3 +161,39 @@ def test_checks_speak_tls_or_not_whatever_the_traffic_does(
     }
     gateway.put("routes/a", {"uri": "/a", "upstream": upstream})
     assert gateway.client.get("/a").status_code == 200
+
+
+def test_pass_host_node_asks_each_node_for_its_own_name(gateway: GatewayUnderTest, servers: Servers) -> None:
+    port = servers.open.split(":")[1]
+    nodes = {f"{name}:{port}": 1 for name in ("localhost", "a.localhost")}
+    gateway.put(
+        "routes/a", {"uri": "/a", "upstream": {"scheme": "https", "pass_host": "node", "nodes": nodes}}
+    )
+    servers.asked.clear()
+    assert {gateway.client.get("/a").text for _ in range(4)} == set(nodes)
+    assert set(servers.asked) == {"localhost", "a.localhost"}
+
+
+@pytest.mark.parametrize(("verify", "healthy"), [({}, 0), ({"https_verify_certificate": False}, 1)])
+def test_checks_over_tls_verify_by_a_rule_of_their_own_and_ask_for_their_own_name(
+    gateway: GatewayUnderTest, servers: Servers, verify: dict[str, bool], healthy: int
+) -> None:
+    active = {"type": "https", "host": "check.test", "healthy": {"successes": 1}, **verify}
+    upstream = {"scheme": "https", "nodes": {servers.open: 1}, "checks": {"active": active}}
+    servers.asked.clear()
+    gateway.put(f"routes/{healthy}", {"uri": "/a", "upstream": upstream})
+    until(lambda: "check.test" in servers.asked)
+    until(lambda: set(metrics(gateway, "upstream_status").values()) == {healthy})
+
+
+def test_checks_show_the_client_certificate_too(gateway: GatewayUnderTest, servers: Servers) -> None:
+    certificate, key = servers.client.certificate.read_text(), servers.client.key.read_text()
+    active = {"type": "https", "https_verify_certificate": False, "healthy": {"successes": 1}}
+    upstream = {
+        "scheme": "https",
+        "nodes": {servers.mutual: 1},
+        "tls": {"client_cert": certificate, "client_key": key},
+        "checks": {"active": active},
+    }
+    gateway.put("routes/shown", {"uri": "/a", "upstream": upstream})
+    until(lambda: set(metrics(gateway, "upstream_status").values()) == {1})

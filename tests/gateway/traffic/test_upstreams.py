@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 import time
 from collections import Counter
@@ -318,6 +319,55 @@ def test_a_post_that_may_have_been_done_is_not_done_again(gateway: GatewayUnderT
         assert len(seen) == 1
 
 
+@pytest.mark.parametrize(("fields", "tries"), [({}, 4), ({"retries": 1}, 2), ({"retries": 0}, 1)])
+def test_retries_says_how_many_more_nodes_are_tried(
+    gateway: GatewayUnderTest, fields: dict[str, int], tries: int
+) -> None:
+    seen: list[bytes] = []
+
+    def take_and_hang_up(connection: Any) -> None:
+        seen.append(connection.recv(65536))
+
+    with ExitStack() as stack:
+        nodes = {stack.enter_context(raw_server(take_and_hang_up)): 1 for _ in range(4)}
+        gateway.put("routes/a", {"uri": "/a", "upstream": {"nodes": nodes, **fields}})
+        fails_as(gateway, "/a", 502)
+        assert len(seen) == tries
+
+
+def test_retry_timeout_ends_the_tries(gateway: GatewayUnderTest) -> None:
+    asked: list[str] = []
+    release = threading.Event()
+
+    def silent(request: BaseHTTPRequestHandler) -> tuple[int, str]:
+        asked.append(request.path)
+        return (200 if release.wait(20) else 500, "late")
+
+    with ExitStack() as stack:
+        nodes = {stack.enter_context(http_server(silent)): 1 for _ in range(6)}
+        timeout = {"connect": 1, "send": 1, "read": 1}
+        upstream = {"nodes": nodes, "timeout": timeout, "retry_timeout": 1}
+        gateway.put("routes/a", {"uri": "/a", "upstream": upstream})
+        fails_as(gateway, "/a", 504)
+        assert 1 < len(asked) < 6
+        release.set()
+
+
+def test_a_node_that_does_not_let_in_within_connect_is_a_504(gateway: GatewayUnderTest) -> None:
+    with ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(2):  # a backlog of 0 lets one connection wait; Linux drops what comes after it
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        node = f"127.0.0.1:{full.getsockname()[1]}"
+        timeout = {"connect": 0.3, "send": 9, "read": 9}
+        gateway.put("routes/a", {"uri": "/a", "timeout": timeout, "upstream": {"nodes": {node: 1}}})
+        started = time.monotonic()
+        fails_as(gateway, "/a", 504)
+        assert time.monotonic() - started < 3
+
+
 def test_an_answer_with_an_error_status_is_the_clients(gateway: GatewayUnderTest) -> None:
     gateway.put("routes/a", {"uri": "/a", "upstream": {"nodes": {gateway.upstream: 1, gateway.upstream2: 1}}})
     answer = gateway.client.get("/a", headers={"x-reply-status": "503"})
@@ -343,6 +393,22 @@ def test_keepalive_pool_requests_bounds_how_long_a_connection_is_used(gateway: G
     assert Counter(Counter(connections).values()) == {2: 3}
 
 
+def test_keepalive_pool_idle_timeout_closes_a_connection_that_nobody_uses(gateway: GatewayUnderTest) -> None:
+    closed = threading.Event()
+
+    def answer_once(connection: Any) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        if connection.recv(65536) == b"":
+            closed.set()
+
+    with raw_server(answer_once) as server:
+        pool = {"idle_timeout": 0.2}
+        gateway.put("routes/a", {"uri": "/a", "upstream": {"nodes": {server: 1}, "keepalive_pool": pool}})
+        assert gateway.client.get("/a").status_code == 200
+        assert closed.wait(10)
+
+
 def test_a_websocket_is_opened_only_where_it_is_enabled(gateway: GatewayUnderTest) -> None:
     def accept(connection: Any) -> None:
         request = connection.recv(65536).decode().lower()
@@ -359,14 +425,33 @@ def test_a_websocket_is_opened_only_where_it_is_enabled(gateway: GatewayUnderTes
         gateway.put("routes/off", {"uri": "/off", "upstream": {"nodes": {server: 1}}})
         gateway.put("services/s", {"enable_websocket": True, "upstream": {"nodes": {server: 1}}})
         gateway.put("routes/svc", {"uri": "/svc", "service_id": "s"})
+        for value, enabled in (("yes", True), ("no", False)):
+            route = {"uri": "/if", "vars": [["arg_ws", "==", value]], "enable_websocket": enabled}
+            gateway.put(f"routes/{value}", {**route, "upstream": {"nodes": {server: 1}}})
+            route = {"uri": f"/{value}", "host": "ws.example", "enable_websocket": enabled}
+            gateway.put(f"routes/host-{value}", {**route, "upstream": {"nodes": {server: 1}}})
+        both = {"uri": "/both", "host": "ws.example", "vars": [["arg_ws", "==", "yes"]]}
+        gateway.put("routes/both", {**both, "enable_websocket": True, "upstream": {"nodes": {server: 1}}})
         upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+        upgrade["host"] = "WS.example:81"
         url = gateway.client.base_url
-        for path, status in (("/on", 101), ("/svc", 101), ("/off", None)):
+        for path, status in (
+            ("/on", 101),
+            ("/svc", 101),
+            ("/off", 403),
+            ("/if?ws=yes", 101),
+            ("/if?ws=no", 403),
+            ("/if", 404),
+            ("/yes", 101),
+            ("/no", 403),
+            ("/both?ws=yes", 101),
+            ("/both", 404),
+        ):
             connection = http.client.HTTPConnection(url.host, url.port, timeout=10)
             connection.request("GET", path, headers=upgrade)
             answer = connection.getresponse()
-            assert answer.status == 101 if status else answer.status >= 400
-            if status:
+            assert (path, answer.status) == (path, status)
+            if status == 101:
                 connection.sock.sendall(b"ping")
                 assert answer.fp.read(4) == b"ping"
             connection.close()

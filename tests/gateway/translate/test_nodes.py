@@ -34,8 +34,6 @@ def test_nodes_are_read_as_apisix_reads_them(nodes: Any, scheme: str, parsed: li
 @pytest.mark.parametrize(
     "address",
     [
-        "127.0.0.1:0",
-        "127.0.0.1:65536",
         "127.0.0.1:http",
         "::1:80",
         "::1",
@@ -52,6 +50,12 @@ def test_nodes_are_read_as_apisix_reads_them(nodes: Any, scheme: str, parsed: li
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(Refused, match="upstream u: node"):
         parse_nodes({address: 1}, "http", "upstream u")
+
+
+@pytest.mark.parametrize("port", ["0", "65536"])
+def test_a_port_that_is_none_is_refused_in_apisix_words(port: str) -> None:
+    with pytest.raises(Refused, match=f"^invalid port {port}$"):
+        parse_nodes({f"127.0.0.1:{port}": 1}, "http", "upstream u")
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,13 @@ def test_what_was_refused_leaves_no_trace() -> None:
     [
         ({"type": "chash", "key": "remote_port", "nodes": NODES}, "remote_port"),
         ({"nodes": {"::1:80": 1}}, "brackets"),
-        ({"nodes": {"127.0.0.1:0": 1}}, "invalid port 0"),
+        (
+            {"nodes": [{"host": "a.test", "weight": 1, "priority": level} for level in range(129)]},
+            "more than 128 different priorities",
+        ),
+        ({"nodes": NODES, "checks": {"active": {"req_headers": ["X-A b"]}}}, "is no header"),
+        ({"nodes": NODES, "checks": {"active": {"req_headers": [":path: /x"]}}}, "is no header"),
+        ({"nodes": {"127.0.0.1:http": 1}}, "invalid port http"),
         (
             {"type": "chash", "hash_on": "vars_combinations", "key": "plain", "nodes": NODES},
             "names no variable",

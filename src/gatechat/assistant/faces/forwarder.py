@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from gatechat.apisix.kinds import LARGEST_BODY
 from gatechat.assistant.admin_client import AdminClient
 from gatechat.assistant.change.changes import Changes
 from gatechat.assistant.change.write_through import Waiting, Write, read
@@ -51,7 +52,6 @@ class Forwarder:
         self._admin = admin
         self._changes = changes
         self._who = Principal("local" if settings.token is None else "token", Role.EDITOR, "admin-api")
-        self._limit = settings.max_body_bytes
         self._timeout = settings.timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,17 +112,17 @@ class Forwarder:
             async with asyncio.timeout(self._timeout):
                 async for chunk in request.stream():
                     size += len(chunk)
-                    if size <= self._limit:
+                    if size <= LARGEST_BODY:
                         chunks.append(chunk)
-                    elif size > self._limit + _DRAIN_BYTES:
+                    elif size > LARGEST_BODY + _DRAIN_BYTES:
                         break
         except TimeoutError:
             raise Problem(408, f"the body did not arrive within {self._timeout:g} s; send it again") from None
         except ClientDisconnect:
             raise Problem(400, "the connection closed before the body was complete") from None
-        if size > self._limit:
+        if size > LARGEST_BODY:
             raise Problem(
-                413, f"the body is longer than {self._limit} bytes; send less, or one resource at a time"
+                413, f"the body is longer than {LARGEST_BODY} bytes; send less, or one resource at a time"
             )
         return b"".join(chunks)
 

@@ -1,5 +1,4 @@
-"""/openapi.yaml and /openapi.json: the table of operations as an OpenAPI 3.1 document for plugins and GPT
-Actions."""
+"""/openapi.yaml and /openapi.json: the table of operations as OpenAPI 3.1, for plugins and GPT Actions."""
 
 from __future__ import annotations
 
@@ -45,8 +44,7 @@ def document(settings: AssistantSettings) -> dict[str, Any]:
         "info": {
             "title": "APISIX Admin API",
             "description": "Create and manage the routes, upstreams, services, consumers and plugins of an "
-            "API "
-            f"gateway. Traffic goes through {settings.gateway_url}.",
+            f"API gateway. Traffic goes through {settings.gateway_url}.",
             "version": __version__,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

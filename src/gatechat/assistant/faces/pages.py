@@ -15,14 +15,14 @@ HEADERS: Final = {
 }
 
 _STYLE: Final = """
-:root { color-scheme: light dark; --ink: #172033; --soft: #5b6478; --line: #dfe3ec; --paper: #fbfcfe; --mark:
-#3d4bd8 }
+:root { color-scheme: light dark; --ink: #172033; --soft: #5b6478; --line: #dfe3ec; --paper: #fbfcfe;
+  --mark: #3d4bd8 }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e9ecf5; --soft: #9aa4ba; --line: #2b3347; --paper: #11151f; --mark: #93a0ff }
 }
 body { margin: 0 auto; padding: 3rem 1.25rem; max-width: 42rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.6 system-ui, sans-serif }
-header { display: flex; gap: 1rem; align-items: center }
+header { display: flex; gap: 1rem; align-items: center; margin-bottom: 1.5rem }
 header img { border-radius: 14px }
 h1 { margin: 0; font-size: 1.6rem; letter-spacing: -.01em }
 h2 { margin: 2.25rem 0 .5rem; font-size: 1.05rem }
@@ -39,9 +39,10 @@ pre { padding: .9rem 1rem; border: 1px solid var(--line); border-radius: 10px; o
 
 def home(settings: AssistantSettings) -> str:
     bearer = "" if settings.token is None else ' \\\n  -H "Authorization: Bearer $GATECHAT_TOKEN"'
-    call = f"""curl {settings.url}/apisix/admin/routes{bearer} \\
+    call = f"""curl -X PUT {settings.url}/apisix/admin/routes/1{bearer} \\
   -H "Content-Type: application/json" \\
-  -d '{{"uri": "/speaker/*", "upstream": {{"nodes": {{"{settings.example_backend}": 1}}}}}}'
+  -d '{{"uri": "/speaker/*",
+       "upstream": {{"type": "roundrobin", "nodes": {{"{settings.example_backend}": 1}}}}}}'
 curl {settings.gateway_url}/speaker/1/sessions"""
     return _page(
         "gatechat",
@@ -62,7 +63,8 @@ for GPT Actions and other tools</dd>
 </dl>
 <h2>Try it</h2>
 <p>This puts the Conference API of the demo behind the gateway and asks it for the sessions of its first
-speaker.</p> <pre>{escape(call)}</pre>
+speaker.</p>
+<pre>{escape(call)}</pre>
 """,
     )
 

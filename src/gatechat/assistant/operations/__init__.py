@@ -1,5 +1,4 @@
-"""What can be done to a gateway, as one table. Every face (OpenAPI today, MCP and the console later) renders
-it.
+"""What can be done to a gateway, as one table that every face renders.
 
 An operation is one call of the Admin API. Its words are written for a model that must choose among
 operations and fill in their arguments: GPT Actions cut operation texts at 300 characters and parameter texts

@@ -29,8 +29,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """``schema`` names a component; ``example``, given the "host:port" of a backend, makes a body that works
-    as it is."""
+    """``schema`` names a component; ``example``, given a backend's "host:port", makes a body that works."""
 
     schema: str
     example: Callable[[str], dict[str, Any]]
@@ -38,8 +37,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """``path`` is the Admin API's, with {parameters}; ``summary`` and ``words`` are within 300 characters
-    each.
+    """``path`` is the Admin API's, with {parameters}; ``summary`` and ``words`` have 300 characters at most.
 
     ``answer`` names the component of a successful answer, ``statuses`` its status codes with what each says.
     """

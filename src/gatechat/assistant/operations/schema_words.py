@@ -20,9 +20,8 @@ WORDS: Final[Mapping[str, str]] = {
     "Route.remote_addrs": "Several client addresses, instead of remote_addr.",
     "Route.vars": "Further conditions, all of which must hold: [variable, operator, value] such as "
     '["arg_version", "==", "2"] or ["http_x_beta", "has", "yes"]. Variables: arg_NAME, http_NAME, '
-    "cookie_NAME, "
-    "uri, host, request_method, remote_addr. Operators: ==, ~=, >, >=, <, <=, ~~ (regex), ~* (regex, any "
-    "case), in, has, ipmatch.",
+    "cookie_NAME, uri, host, request_method, remote_addr. Operators: ==, ~=, >, >=, <, <=, ~~ (regex), "
+    "~* (regex, any case), in, has, ipmatch.",
     "Route.plugin_config_id": "A shared set of plugins.",
     "Route.upstream": "The backend, when only this route uses it.",
     "Route.upstream_id": "The backend, shared: the id of an upstream.",
@@ -62,8 +61,7 @@ WORDS: Final[Mapping[str, str]] = {
     "Id": "1 to 64 letters, digits, '-', '_' and '.'.",
     "Labels": "Key and value pairs of your choice, without blanks.",
     "Nodes": '{"host:port": weight}, e.g. {"127.0.0.1:8080": 1}, or a list of hosts. Nodes are as the '
-    "gateway sees "
-    "them. Weight 0 gets no traffic.",
+    "gateway sees them. Weight 0 gets no traffic.",
     "Timeout": "Seconds; all three are needed.",
     "HealthChecks": "Takes nodes out that fail, and back in. active: the gateway asks them by itself; "
     "passive: it watches the traffic, and needs active too.",

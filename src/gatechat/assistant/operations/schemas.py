@@ -81,8 +81,7 @@ def components() -> dict[str, Schema]:
 
 
 def _short(source: Schema, name: str) -> Schema:
-    """``source`` without rules, its common parts by $ref; ``name`` ("Route", "Route.uri", …) finds its
-    words."""
+    """``source`` without rules, its common parts by $ref. ``name`` ("Route.uri") finds its words."""
     if source.get("anyOf") == IP:
         return _worded({"type": "string"}, name)
     out: Schema = {}

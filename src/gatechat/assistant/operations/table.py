@@ -42,8 +42,7 @@ _PAGE = (
     Parameter(
         "page_size",
         "query",
-        "How many on a page. Without page and page_size all come at once; with many resources use pages of "
-        "20.",
+        "How many on a page. Without page and page_size all come at once; with many resources use 20.",
         {"type": "integer", "minimum": PAGE_SIZES[0], "maximum": PAGE_SIZES[-1]},
     ),
 )
@@ -75,8 +74,7 @@ _TTL = Parameter(
 _FORCE = Parameter(
     "force",
     "query",
-    "true deletes it although others still use it; those then fail. Only when the user asks for exactly "
-    "that.",
+    "true deletes it although others still use it; those then fail. Only when the user asks for that.",
     {"type": "string", "enum": ["true"]},
 )
 _PLUGIN_NAME = Parameter(
@@ -168,8 +166,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "Route",
         "Change some fields of a route",
         "Merges the body into the route: fields you send change, null removes a field, lists are replaced "
-        "whole, the "
-        'rest stays. {"status": 0} switches a route off, {"plugins": {"key-auth": null}} removes a plugin.',
+        'whole, the rest stays. {"status": 0} switches a route off, {"plugins": {"key-auth": null}} '
+        "removes a plugin.",
         Risk.WRITE,
         "RouteEntry",
         _CHANGED,

@@ -10,7 +10,7 @@ from typing import Final
 from gatechat.apisix.kinds import KINDS, Kind
 from gatechat.apisix.schemas import CHASH_KEYS, SECRET_MANAGERS, Schema
 from gatechat.apisix.validation import Validator
-from gatechat.gateway.admin.certificates import check_pair, check_ssl
+from gatechat.gateway.admin.certificates import check_pair
 from gatechat.gateway.admin.differs import (
     refuse_large_numbers,
     refuse_references,
@@ -19,6 +19,7 @@ from gatechat.gateway.admin.differs import (
 from gatechat.gateway.model import JSON, Refused, State
 from gatechat.gateway.plugins import REGISTRY, check_duplicate_keys, check_plugins, compile_vars
 from gatechat.gateway.plugins.limit_count import check_groups
+from gatechat.gateway.translate import compile_upstream
 
 ANY_OBJECT: Final[Schema] = {"type": "object"}
 
@@ -53,11 +54,12 @@ def check(kind: Kind, id: str | None, conf: JSON, state: State, *, references: b
     refuse_large_numbers(kind.plural, conf)
     match kind.plural:
         case "upstreams":
-            _check_upstream(conf, state)
+            _check_upstream(conf, f"upstream {id}" if id else "the upstream", state, references=references)
         case "routes" | "services" if "upstream" in conf:
-            _check_upstream(conf["upstream"], state)
+            where = f"{kind.title} {id}" if id else f"the {kind.title}"
+            _check_upstream(conf["upstream"], where, state, references=references)
         case "ssls":
-            check_ssl(conf)
+            check_pair(conf["cert"], conf["key"])
     if kind.plural == "consumers":
         _check_plugins(kind, conf)
         check_duplicate_keys(state, conf.get("plugins", {}), conf["username"])
@@ -155,16 +157,14 @@ def _is_bare_ipv6(node: JSON) -> bool:
     return True
 
 
-def _check_upstream(conf: Mapping[str, JSON], state: State) -> None:
-    """The rules of an upstream, alone or inside a route or service, that its schema cannot say."""
-    nodes = conf.get("nodes")
-    for address in nodes if isinstance(nodes, dict) else ():
-        port = _port(address)
-        if port is not None and not 1 <= port <= 65535:
-            raise Refused(f"invalid port {port}")
+def _check_upstream(conf: Mapping[str, JSON], where: str, state: State, *, references: bool) -> None:
+    """The rules of an upstream, alone or inside a route or service, that its schema cannot say.
+
+    ``where`` names the resource in what the translator refuses.
+    """
     tls = conf.get("tls", {})
     certificate = tls.get("client_cert_id")
-    if certificate is not None:
+    if references and certificate is not None:
         ssl = state.get("ssls", str(certificate))
         if ssl is None:
             raise Refused(f"failed to fetch ssl info by ssl id [{certificate}], response code: 404")
@@ -176,6 +176,7 @@ def _check_upstream(conf: Mapping[str, JSON], state: State) -> None:
         check_pair(tls["client_cert"], tls["client_key"])
     if conf.get("type") == "chash":
         _check_chash(conf)
+    compile_upstream(conf, id=None, where=where, client_certificate=None, trusted_ca="")
 
 
 def _check_chash(conf: Mapping[str, JSON]) -> None:
@@ -187,13 +188,6 @@ def _check_chash(conf: Mapping[str, JSON]) -> None:
     wrong = _chash_validator(hash_on).error(conf["key"])
     if wrong:
         raise Refused(f"invalid configuration: {wrong}")
-
-
-def _port(address: str) -> int | None:
-    """The port of "host:port" or "[ipv6]:port"; None without one."""
-    host, colon, port = address.rpartition(":")
-    bare_ipv6 = ":" in host and not host.endswith("]")
-    return int(port) if colon and not bare_ipv6 and port.isascii() and port.isdigit() else None
 
 
 def _check_references(kind: Kind, conf: Mapping[str, JSON], state: State) -> None:

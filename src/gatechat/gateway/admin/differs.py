@@ -6,7 +6,7 @@ their own differences.) The documentation prints this table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,7 +59,7 @@ UNSUPPORTED: Final = (
     *_upstream("service_name", _NO_DISCOVERY),
     *_upstream("discovery_args", _NO_DISCOVERY),
     *_upstream("scheme", "it proxies HTTP; use http, https, grpc or grpcs", ("tcp", "tls", "udp", "kafka")),
-    *_upstream("checks.active.http_method", "Envoy's health checks know no PURGE", ("PURGE",)),
+    *_upstream("checks.active.http_method", "Envoy's health checks cannot use it", ("PURGE", "CONNECT")),
     Unsupported(
         ("ssls",),
         "type",
@@ -68,18 +68,22 @@ UNSUPPORTED: Final = (
         ("server",),
         default="server",
     ),
+    *(
+        Unsupported(("ssls",), field, f"{why}, and it does not serve TLS yet")
+        for field, why in {
+            "client": "it is for the certificates of clients",
+            "certs": "one certificate is shown to upstreams, in cert",
+            "keys": "one certificate is shown to upstreams, in cert and key",
+            "ssl_protocols": "it is for clients",
+        }.items()
+    ),
+    Unsupported(("ssls",), "status", "delete the certificate, or refer to it nowhere", (0,)),
     Unsupported(("stream_routes",), "", "it proxies HTTP only", text=STREAM_OFF),
     Unsupported(("protos",), "", "no plugin of it reads protos yet"),
     Unsupported(
         ("secrets",), "", "it asks no secret manager; use $env://NAME for a secret from its environment"
     ),
 )
-
-BALANCERS: Final = ("roundrobin", "chash", "least_conn", "ewma")
-"""The load balancing algorithms. APISIX takes any name and fails with it when a request comes."""
-
-BODY_VARIABLES: Final = ("post_arg", "graphql_")
-"""How the names of variables begin that APISIX reads from the request's body."""
 
 ENVIRONMENT: Final = frozenset({"plugins", "cert", "key", "certs", "keys", "client_cert", "client_key"})
 """Fields in which, and below which, ``$env://`` is looked up."""
@@ -97,17 +101,6 @@ def refuse_unsupported(kind: str, value: Mapping[str, JSON]) -> None:
         if found is _MISSING or (rule.values and found not in rule.values):
             continue
         raise Refused(rule.message(kind, found))
-    for field, upstream in upstreams_of(kind, value):
-        balancer = upstream.get("type", "roundrobin")
-        if balancer not in BALANCERS:
-            known = ", ".join(BALANCERS)
-            why = f'there is no algorithm "{balancer}" in the embedded gateway, use one of {known}'
-            raise Refused(f'property "{field}type": {why}')
-    for variable in _body_variables(value.get("vars") if kind == "routes" else None):
-        why = "a route is chosen before the body of the request is read"
-        raise Refused(
-            f'property "vars": the variable {variable} has no effect in the embedded gateway: {why}'
-        )
 
 
 def refuse_large_numbers(kind: str, value: Mapping[str, JSON]) -> None:
@@ -122,24 +115,6 @@ def _refuse_large_numbers(value: JSON, where: str) -> None:
         raise Refused(f'property "{where.removesuffix(".")}": {text}')
     for name, item in _items(value):
         _refuse_large_numbers(item, f"{where}{name}.")
-
-
-def _body_variables(vars: JSON) -> Iterator[str]:
-    """The variables in an expression that are read from the request's body."""
-    if not isinstance(vars, list) or not vars:
-        return
-    if isinstance(vars[0], str) and vars[0].startswith(BODY_VARIABLES):
-        yield vars[0]
-    for item in vars:
-        yield from _body_variables(item)
-
-
-def upstreams_of(kind: str, value: Mapping[str, JSON]) -> Iterator[tuple[str, Mapping[str, JSON]]]:
-    """The upstream that a resource is or holds, with the path to its fields ("" or "upstream.")."""
-    if kind == "upstreams":
-        yield "", value
-    elif isinstance(value.get("upstream"), dict):
-        yield "upstream.", value["upstream"]
 
 
 def refuse_references(kind: str, value: JSON) -> None:

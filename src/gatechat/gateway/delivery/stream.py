@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,8 +35,14 @@ class Publication:
         return self.resources.get(type_url, {})
 
 
+_PRINTED_MESSAGE = re.compile(r"goo\.gle/debug.*: (?=Proto constraint validation failed)", re.DOTALL)
+
+
 class _Refusal(Exception):
+    """``detail`` are Envoy's words, without the whole resource that it prints before some of them."""
+
     def __init__(self, type_url: str, detail: str) -> None:
+        detail = _PRINTED_MESSAGE.sub("", detail)
         super().__init__(detail)
         self.type_url = type_url
         self.detail = detail

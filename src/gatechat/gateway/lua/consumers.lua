@@ -1,12 +1,16 @@
 --[[ The consumers, their groups, and whose each key is. ]]
 
-local data = require "gatechat.data"
+local require = require
 
-local consumers, groups, keys = data.consumers, data.groups, data.keys
 local made = {}
 
+-- Decoded when it is first needed: most of Envoy's Lua states never see a request.
+local function data()
+  return require "gatechat.data"
+end
+
 local function consumer_of(name, credential_id)
-  local record = consumers[name]
+  local record = data().consumers[name]
   return record and {
     username = record.username, group_id = record.group_id, custom_id = record.custom_id,
     credential_id = credential_id, record = record,
@@ -15,7 +19,7 @@ end
 
 -- The consumer that has `key` for the auth plugin; nil and why when there is none.
 local function find(plugin, key)
-  local of_plugin = keys[plugin]
+  local of_plugin = data().keys[plugin]
   if not of_plugin then return nil, "Missing related consumer" end
   local owner = of_plugin[key]
   if not owner then return nil end
@@ -25,6 +29,10 @@ local function find(plugin, key)
     made[owner] = consumer
   end
   return consumer
+end
+
+local function group(id)
+  return data().groups[id]
 end
 
 -- From here on the request is the consumer's; what the client sent under these names is gone.
@@ -45,4 +53,4 @@ local function attach(ctx, consumer)
   end
 end
 
-return { find = find, named = consumer_of, attach = attach, groups = groups }
+return { find = find, named = consumer_of, attach = attach, group = group }

@@ -25,13 +25,14 @@ local function new(handle)
     handle = handle, fields = handle:headers(), stream = false, response = false, shared = {},
     scope = false, globals = false, chain = false, step = false, filtered = false, kept = false,
     consumer = false, head = false, client_method = false, client_path = false, client_args = false, early = false, reply = false, replied = false,
-    new_body = false, request_id = false, uri_params = false,
+    node = false, new_body = false, request_id = false, uri_params = false,
   }, Ctx)
 end
 
--- Between the phases: forget what belongs to the stream's request side.
-function Ctx:release()
-  self.head = (self.client_method or self.fields:get(":method")) == "HEAD"
+-- Between the phases: forget what belongs to the stream's request side. `unseen`: no function runs later, and the
+-- response's body is left alone, as that of a HEAD.
+function Ctx:release(unseen)
+  self.head = unseen or (self.client_method or self.fields:get(":method")) == "HEAD"
   self.handle, self.fields, self.stream = false, false, false
 end
 
@@ -48,6 +49,8 @@ local function stream_of(self)
   end
   return stream
 end
+
+Ctx.info = stream_of
 
 local function of_request(self)
   return self.fields or error("the request is gone in the response's phases: list what you need in _vars", 3)
@@ -181,7 +184,8 @@ function Ctx:set_response_header(name, value)
     early = {}
     self.early = early
   end
-  early[lower(name)] = value
+  early[#early + 1] = lower(name)
+  early[#early + 1] = value or false
 end
 
 function Ctx:add_response_header(name, value)
@@ -304,6 +308,12 @@ local anywhere = {
   end,
   time_local = function(ctx) return date("%d/%b/%Y:%H:%M:%S %z", floor(ctx:time())) end,
   status = function(ctx) return ctx.response and ctx.response:get(":status") or nil end,
+  upstream_addr = function(ctx) return ctx.node or nil end,
+  balancer_ip = function(ctx) return ctx.node and (address_and_port(ctx.node)) or nil end,
+  balancer_port = function(ctx)
+    local _, port = address_and_port(ctx.node or "")
+    return port
+  end,
   upstream_status = function(ctx) return ctx.response and not ctx.replied and ctx.response:get(":status") or nil end,
 }
 anywhere.apisix_request_id = anywhere.request_id

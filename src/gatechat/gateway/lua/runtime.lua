@@ -139,12 +139,14 @@ local function program_from(source)
         scope = candidate.s,
       }
     end
-    return { candidates = candidates }
+    for _, number in ipairs(source.u or {}) do candidates[number].websocket = true end
+    return { candidates = candidates, websocket = source.u ~= nil }
   end
   local scope = source.s or {}
   return {
     scope = scope,
     counted = source.m,
+    told_node = source.b,
     globals = chain_from(steps_from(source.g)),
     route = chain_from(steps_from(source.r)),
     merged = cache.new(MERGED),
@@ -167,7 +169,7 @@ local function overlay_of(consumer)
   local overlay = overlays[record]
   if overlay ~= nil then return overlay end
   overlay = {}
-  local group = consumer.group_id and consumers.groups[consumer.group_id]
+  local group = consumer.group_id and consumers.group(consumer.group_id)
   for _, entries in ipairs { group and group.plugins or {}, record.plugins or {} } do
     for _, entry in ipairs(entries) do
       if not entry.a then overlay[entry.n] = step_from(entry) end
@@ -251,6 +253,7 @@ end
 local function run_request(program, ctx)
   local globals, chain = program.globals, program.route
   ctx.globals = globals
+  if program.told_node then ctx.node = "" end
   if globals.vars then keep_variables(globals, ctx) end
   if globals.rewrite then run(globals.rewrite, "rewrite", ctx) end
   ctx.chain = chain
@@ -258,10 +261,10 @@ local function run_request(program, ctx)
   if chain.rewrite then run(chain.rewrite, "rewrite", ctx) end
   local consumer = ctx.consumer
   if consumer then
-    if program.counted then ctx.handle:streamInfo():dynamicMetadata():set(METADATA, "consumer", consumer.username) end
+    if program.counted then ctx:info():dynamicMetadata():set(METADATA, "consumer", consumer.username) end
     -- Where no route matched, only global rules run.
     if not program.scope.route_id then return run_access(globals, chain, ctx) end
-    if consumer.group_id and not consumers.groups[consumer.group_id] then
+    if consumer.group_id and not consumers.group(consumer.group_id) then
       ctx:log("err", "consumer group " .. consumer.group_id .. " is not there")
       ctx:respond(503)
     end
@@ -277,23 +280,39 @@ local function run_request(program, ctx)
   run_access(globals, chain, ctx)
 end
 
+-- The response finds the request's context by the client's address and port: over HTTP/1 a connection has one request
+-- at a time. Over HTTP/2 it has many, so there it is a number in the stream's metadata, which costs Envoy more. The
+-- context lives as long as the request's handle, whose environment it is; Envoy drops the handle with the stream, so a
+-- dead stream leaves nothing.
 local ids = 0
 local living = setmetatable({}, { __mode = "v" })
+local RESPONDS = rawget(_G, "envoy_on_response") ~= nil
 
--- The response finds the request's context by a number in the stream's metadata. The context lives as long as the
--- request's handle, whose environment it is; Envoy drops the handle with the stream, so a dead stream leaves nothing.
-local function carry(handle, ctx)
-  ctx:release()
-  ids = ids + 1
-  living[ids] = ctx
+local function enroll(handle, ctx)
+  local stream = ctx:info()
+  local place = stream:downstreamDirectRemoteAddress()
+  local protocol = stream:protocol()
   setfenv(handle, ctx)
-  handle:streamInfo():dynamicMetadata():set(METADATA, "k", ids)
+  if protocol == "HTTP/1.1" or protocol == "HTTP/1.0" then
+    living[place] = ctx
+  else
+    ids = ids + 1
+    living[place], living[ids] = nil, ctx
+    stream:dynamicMetadata():set(METADATA, "k", ids)
+  end
 end
 
-local function carried(handle)
-  local metadata = handle:streamInfo():dynamicMetadata():get(METADATA)
+local function enrolled(handle)
+  local stream = handle:streamInfo()
+  local place = stream:downstreamDirectRemoteAddress()
+  local ctx = living[place]
+  if ctx then
+    living[place] = nil
+    return ctx
+  end
+  local metadata = stream:dynamicMetadata():get(METADATA)
   local id = metadata and metadata.k
-  local ctx = id and living[id]
+  ctx = id and living[id]
   if ctx then living[id] = nil end
   return ctx
 end
@@ -312,6 +331,8 @@ local function handle_request(handle, ctx)
   if program.candidates then
     local candidate = choose(program.candidates, ctx)
     if not candidate then ctx:respond(404, { error_msg = "404 Route Not Found" }) end
+    -- Envoy asked the stand-in, which takes an upgrade for any of them.
+    if program.websocket and not candidate.websocket and ctx:header "upgrade" then ctx:respond(403) end
     handle:headers():replace("x-gatechat-route", candidate.route)
     handle:clearRouteCache()
     program = candidate.program
@@ -323,22 +344,29 @@ end
 
 local function needs_response(ctx)
   local globals, chain = ctx.globals, ctx.chain
-  return globals and globals.response or chain and chain.response
+  return ctx.node or globals and globals.response or chain and chain.response
+end
+
+-- Whether a function will run there, not only headers that were set early wait for it.
+local function sees_response(ctx)
+  local globals, chain = ctx.globals, ctx.chain
+  return globals and (globals.header_filter or globals.body_filter) or chain and (chain.header_filter or chain.body_filter)
 end
 
 -- Envoy does not come back from handle:respond, and runs on_response inside of it.
 local function reply_with(handle, ctx)
   local reply, step = ctx.reply, ctx.step
   local headers, body = reply.headers, reply.body
-  if ctx.early then
-    for name, value in pairs(ctx.early) do headers[name] = value end
+  local early = ctx.early
+  if early then
+    for i = 1, #early, 2 do headers[early[i]] = early[i + 1] or nil end
     ctx.early = false
   end
   if reply.status >= 400 and step and step.error_response then body = step.error_response end
   headers[":status"] = tostring(reply.status)
   if body and not headers["content-type"] then headers["content-type"] = "text/plain; charset=utf-8" end
   ctx.replied = true
-  if needs_response(ctx) then carry(handle, ctx) end
+  ctx:release(not sees_response(ctx))
   handle:respond(headers, body)
 end
 
@@ -350,8 +378,9 @@ local function blame(handle, ctx, problem)
 end
 
 local function request(handle, ctx)
+  if RESPONDS then enroll(handle, ctx) end
   handle_request(handle, ctx)
-  if needs_response(ctx) then carry(handle, ctx) end
+  ctx:release(not sees_response(ctx))
 end
 
 -- An error that got out of here would let the request pass.
@@ -365,6 +394,7 @@ local function on_request(handle)
       ok, problem = pcall(reply_with, handle, ctx)
     end
     blame(handle, ctx, problem)
+    ctx.globals, ctx.chain, ctx.node = false, false, false -- no plugin sees the 500
   else
     blame(handle, nil, problem)
   end
@@ -373,8 +403,13 @@ end
 
 local function handle_response(handle, ctx)
   ctx:respond_with(handle)
-  if ctx.early then
-    for name, value in pairs(ctx.early) do ctx:set_response_header(name, value) end
+  if ctx.node then
+    ctx.node = ctx.response:get("x-gatechat-node") or false
+    ctx.response:remove("x-gatechat-node")
+  end
+  local early = ctx.early
+  if early then
+    for i = 1, #early, 2 do ctx:set_response_header(early[i], early[i + 1]) end
     ctx.early = false
   end
   local globals, chain = ctx.globals, ctx.chain
@@ -398,8 +433,8 @@ local function handle_response(handle, ctx)
 end
 
 local function on_response(handle)
-  local ctx = carried(handle)
-  if not ctx then return end
+  local ctx = enrolled(handle)
+  if not ctx or not needs_response(ctx) then return end
   local ok, problem = pcall(handle_response, handle, ctx)
   if ok then return end
   blame(handle, ctx, problem)

@@ -13,6 +13,7 @@ A slot is free again when its window is over; where none is free, the counter th
 
 local ffi = require "ffi"
 local bit = require "bit"
+local cache = require "gatechat.cache"
 
 local C = ffi.C
 local band, bxor, rol, tobit = bit.band, bit.bxor, bit.rol, bit.tobit
@@ -58,6 +59,7 @@ local EOWNERDEAD = 130
 local LAYOUT = 1
 local SLOTS = 2 ^ 17 -- 48 bytes each
 local PROBES = 32
+local HASHES = 2048 -- remembered by each Lua state; twice at most
 
 local Counters = {}
 Counters.__index = Counters
@@ -154,7 +156,7 @@ local function map(fd, path, slots)
     local done, problem = initialise(area, size, boot)
     if not done then return nil, problem end
   end
-  return setmetatable({ area = area, slots = slots }, Counters)
+  return setmetatable({ area = area, slots = slots, hashes = cache.new(HASHES) }, Counters)
 end
 
 local function open(path, slots)
@@ -171,28 +173,41 @@ local function open(path, slots)
   return counters, problem
 end
 
--- The slot of the key; a reused one starts from zero.
-local function slot_of(self, h1, h2, time)
+-- The slot of a key whose own place another has taken; a reused one starts from zero.
+local function seek(self, h1, h2, time)
   local counters, mask = self.area.counters, self.slots - 1
   local spare, spare_ends
   for i = 0, PROBES - 1 do
     local index = band(h1 + i, mask)
     local counter = counters[index]
     local ends = counter.ends
-    if counter.h1 == h1 and counter.h2 == h2 and ends > time then return counter end
-    if not spare or (ends < spare_ends and spare_ends > time) then spare, spare_ends = counter, ends end
+    if counter.h1 == h1 and counter.h2 == h2 and ends > time then return index end
+    if not spare or (ends < spare_ends and spare_ends > time) then spare, spare_ends = index, ends end
     if ends == 0 then break end
   end
-  spare.h1, spare.h2, spare.ends, spare.used, spare.before, spare.window = h1, h2, 0, 0, 0, 0
+  local counter = counters[spare]
+  counter.h1, counter.h2, counter.ends, counter.used, counter.before, counter.window = h1, h2, 0, 0, 0, 0
   return spare
+end
+
+-- Without a loop: LuaJIT compiles no function that may return from within one.
+local function slot_of(self, h1, h2, time)
+  local index = band(h1, self.slots - 1)
+  local counter = self.area.counters[index]
+  if counter.h1 ~= h1 or counter.h2 ~= h2 or counter.ends <= time then index = seek(self, h1, h2, time) end
+  return self.area.counters[index]
 end
 
 local function add_fixed(self, h1, h2, cost, window)
   local time = now()
   local counter = slot_of(self, h1, h2, time)
-  if counter.ends == 0 then counter.ends = time + window end
-  counter.used = counter.used + cost
-  return counter.used, counter.ends - time
+  local used, ends = counter.used + cost, counter.ends
+  if ends == 0 then
+    ends = time + window
+    counter.ends = ends
+  end
+  counter.used = used
+  return used, ends - time
 end
 
 -- The window before counts by the part of it that a window ending now still covers. Nothing is added on a refusal.
@@ -212,16 +227,24 @@ local function add_sliding(self, h1, h2, cost, window, limit)
   return true, used + cost, before, left
 end
 
+-- The hash of a key is the same as long as the file is mapped, and takes longer than all of the rest.
+local function hashed(self, key)
+  local found = self.hashes:get(key)
+  if found then return found end
+  local seed = self.area.seed
+  local h1, h2 = hash(key, seed[0], seed[1])
+  return self.hashes:put(key, { h1, h2 })
+end
+
 local function locked(self, step, key, cost, window, limit)
-  local area = self.area
-  local h1, h2 = hash(key, area.seed[0], area.seed[1])
-  local number = C.pthread_mutex_lock(area.lock)
+  local found, lock = hashed(self, key), self.area.lock
+  local number = C.pthread_mutex_lock(lock)
   if number == EOWNERDEAD and LINUX then
-    number = C.pthread_mutex_consistent(area.lock)
+    number = C.pthread_mutex_consistent(lock)
   end
   if number ~= 0 then return failed("cannot lock", "the counters", number) end
-  local ok, a, b, c, d = pcall(step, self, h1, h2, cost, window, limit)
-  C.pthread_mutex_unlock(area.lock)
+  local ok, a, b, c, d = pcall(step, self, found[1], found[2], cost, window, limit)
+  C.pthread_mutex_unlock(lock)
   if not ok then return nil, a end
   return a, b, c, d
 end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -29,11 +30,33 @@ def lua_sources(state: State, *, shm_path: str) -> Mapping[str, str]:
             _data("metadata", metadata),
             _data("data", consumers),
             _code(),
-            "local runtime = require 'gatechat.runtime'\nenvoy_on_request = runtime.on_request\n",
+            _ON_REQUEST,
         ]
     )
-    both = common + "envoy_on_response = runtime.on_response\n"
+    both = common + _ON_RESPONSE
     return {"request": both if late else common, "both": both}
+
+
+_ON_REQUEST = """\
+local runtime
+function envoy_on_request(handle)
+  if not runtime then
+    local there, result = pcall(require, "gatechat.runtime")
+    if not there then
+      handle:logErr("gatechat: " .. tostring(result))
+      handle:respond({ [":status"] = "500" }, "")
+    end
+    runtime = result
+  end
+  return runtime.on_request(handle)
+end
+"""
+"""An error that got out of this would let the request pass; ``respond`` does not return."""
+_ON_RESPONSE = """\
+function envoy_on_response(handle)
+  if runtime then return runtime.on_response(handle) end
+end
+"""
 
 
 @cache
@@ -46,20 +69,41 @@ def _code() -> str:
     texts = {plugin.name: lua_of(plugin) for plugin in REGISTRY.values()}
     parts += [_module(f"plugins.{name}", text) for name, text in texts.items() if text is not None]
     runs = [name for name, text in texts.items() if text is not None]
-    table = "".join(f"  [{json.dumps(name)}] = require 'gatechat.plugins.{name}',\n" for name in runs)
-    parts.append(_module("plugins", f"return {{\n{table}}}"))
+    parts.append(_module("plugins", _PLUGINS % ", ".join(f"[{json.dumps(name)}] = true" for name in runs)))
     return "".join(parts)
 
 
+_PLUGINS = """\
+local there = { %s }
+return setmetatable({}, { __index = function(all, name)
+  local code = there[name] and require("gatechat.plugins." .. name) or nil
+  all[name] = code
+  return code
+end })
+"""
+"""name -> the plugin's functions."""
+_COMMENT = re.compile(r"^--\[\[(?s:.*?)\]\]|^[ \t]*--(?!\[\[).*$|^[ \t]+", re.MULTILINE)
+"""Comments that are lines of their own, and indentation."""
+
+
 def _module(name: str, text: str) -> str:
-    """A module with a chunk name of its own, so that errors in the log name its file and line."""
-    return f"package.preload['gatechat.{name}'] = assert(loadstring({_quote(text)}, '=gatechat.{name}'))\n"
+    """A module with a chunk name of its own, so that errors in the log name its file and line.
+
+    It is compiled when it is first required: Envoy loads the text into a Lua state for each worker, source
+    and filter chain, most of which never need most of it.
+    """
+    text = _quote(_COMMENT.sub(lambda found: "\n" * found[0].count("\n"), text))
+    return (
+        f"package.preload['gatechat.{name}'] = function(...)\n"
+        f"return assert(loadstring({text}, '=gatechat.{name}'))(...)\nend\n"
+    )
 
 
 def _data(name: str, value: JSON) -> str:
     """A module that returns ``value``, which travels as JSON."""
     text = json.dumps(value, separators=(",", ":"), sort_keys=True)
-    return _module(name, f"return require('gatechat.json').decode({_quote(text)})")
+    decoded = f"require('gatechat.json').decode({_quote(text)})"
+    return f"package.preload['gatechat.{name}'] = function()\nreturn {decoded}\nend\n"
 
 
 def _quote(text: str) -> str:

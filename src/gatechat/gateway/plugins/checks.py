@@ -80,7 +80,19 @@ def _check_one(name: str, conf: JSON, side: Side) -> None:
             plugin.check(conf)
         except Refused as refused:
             raise Refused(failed + refused.message) from None
-    if meta and "filter" in meta:
+    if meta:
+        _check_meta(plugin, meta, side)
+
+
+def _check_meta(plugin: Plugin, meta: Mapping[str, JSON], side: Side) -> None:
+    if side == "consumer" and plugin.auth:
+        text = f"_meta.{next(iter(meta))} has no effect on a consumer's side; set it where the plugin runs"
+        raise Refused(f"plugin {plugin.name}: {text}")
+    if "filter" in meta:
+        if not plugin.phases:
+            raise Refused(
+                f"plugin {plugin.name}: _meta.filter has no effect: Envoy runs it without conditions"
+            )
         compile_vars(meta["filter"])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gatechat.gateway.model import JSON, Refused
-from gatechat.gateway.plugin import Difference, Plugin
+from gatechat.gateway.plugin import Plugin
 
 _NETWORKS: dict[str, Any] = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
 
@@ -38,13 +38,6 @@ class IpRestriction(Plugin):
         },
         "oneOf": [{"required": ["whitelist"]}, {"required": ["blacklist"]}],
     }
-    differs = (
-        Difference(
-            "remote_addr",
-            "The client's address is the connection's: X-Real-IP is not believed, also not from loopback.",
-            refused=False,
-        ),
-    )
     docs = """\
 Lets requests through, or keeps them out, by the address they come from: single addresses and networks, IPv4
 and IPv6.
@@ -58,7 +51,8 @@ Give either `whitelist` or `blacklist`. Who is refused gets a 403
 
 Good to know:
 
-- The address is that of the connection. Behind another proxy it is that proxy's.
+- The address is that of the connection. Behind another proxy it is that proxy's, but that a proxy on this
+  machine (127.0.0.1) is believed what its `X-Real-IP` says.
 - An IPv4 client on an IPv6 socket (`::ffff:10.0.0.1`) counts as IPv4.
 """
 

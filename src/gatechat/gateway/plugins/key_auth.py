@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatechat.gateway.plugin import Plugin
+from gatechat.gateway.plugin import Difference, Plugin
 
 
 class KeyAuth(Plugin):
@@ -52,6 +52,11 @@ class KeyAuth(Plugin):
         },
         "required": ["key"],
     }
+    differs = (
+        Difference(
+            "_meta", "On consumers and credentials, where APISIX takes it to no effect.", refused=True
+        ),
+    )
     docs = """\
 Lets a request through only with the key of a consumer. The upstream learns who it was:
 `X-Consumer-Username`, `X-Credential-Identifier` (the credential's id, when the key is a credential's) and

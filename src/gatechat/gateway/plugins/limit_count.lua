@@ -50,7 +50,16 @@ local function key_of(conf, ctx)
   return tostring(key)
 end
 
--- used, seconds left, refused; nil, problem
+-- Seconds with two decimals, as text: numbers with a fraction take LuaJIT long to print.
+local HUNDREDTHS = { [0] = "" }
+for i = 1, 99 do HUNDREDTHS[i] = tostring(i / 100):sub(2) end
+
+local function seconds(hundredths)
+  local whole = floor(hundredths / 100)
+  return whole .. HUNDREDTHS[hundredths - whole * 100]
+end
+
+-- used, seconds left as text, refused; nil, problem
 local function counted(conf, key, count, window)
   if not counters then
     local problem
@@ -63,11 +72,11 @@ local function counted(conf, key, count, window)
     if not accepted and used < count and before > 0 then
       left = math.max(left - (count - used) * window / before, 0)
     end
-    return used + floor(before * left / window), ceil(left * 100) / 100, not accepted
+    return used + floor(before * left / window), seconds(ceil(left * 100)), not accepted
   end
   local used, left = counters:fixed(key, 1, window)
   if not used then return nil, left end
-  return used, used == 1 and window or floor(left * 100) / 100, used > count
+  return used, used == 1 and window or seconds(floor(left * 100)), used > count
 end
 
 local function fail(conf, ctx, problem, body)
@@ -81,8 +90,12 @@ local function limit(conf, ctx, rule, key)
   local window
   if count then window, problem = number_of(rule.time_window, ctx) end
   if not window then return fail(conf, ctx, problem) end
-  local scope = conf.group or (ctx.step.owner .. ":" .. conf.version)
-  local used, left, refused = counted(conf, scope .. ":" .. key, count, window)
+  local scope = conf.scope
+  if not scope then
+    scope = (conf.group or (ctx.step.owner .. ":" .. conf.version)) .. ":"
+    conf.scope = scope
+  end
+  local used, left, refused = counted(conf, scope .. key, count, window)
   if not used then return fail(conf, ctx, left, { error_msg = "failed to limit count" }) end
   if conf.show_limit_quota_header then
     local names = rule.headers

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gatechat.gateway.model import JSON, Refused, State
-from gatechat.gateway.plugin import Difference, Plugin, with_defaults
+from gatechat.gateway.plugin import Difference, Plugin, variables, with_defaults
+from gatechat.gateway.plugins.vars import refuse_unknown_variable
 
 _NUMBER: dict[str, Any] = {"oneOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "string"}]}
 _HEADERS = {
@@ -114,6 +115,10 @@ class LimitCount(Plugin):
             "policy", "redis, redis-cluster and redis-sentinel: this gateway is one machine.", refused=True
         ),
         Difference("sync_interval", "It is for redis.", refused=True),
+        Difference("key", "Variables that Envoy does not know, as for conditions.", refused=True),
+        Difference(
+            "rejected_msg", "Without it the answer has no body; APISIX's has a page of nginx's.", False
+        ),
         Difference("(counters)", "They outlive a restart of the gateway, but not one of the machine.", False),
     )
     docs = """\
@@ -167,6 +172,8 @@ Good to know:
             raise Refused("count/time_window and rules cannot be specified at the same time")
         if "rules" in conf and "group" in conf:
             raise Refused("group and rules cannot be specified at the same time")
+        for name in _counted_by(conf):
+            refuse_unknown_variable(name)
         keys = set()
         for rule in conf.get("rules", ()):
             if rule["key"] in keys:
@@ -181,6 +188,14 @@ Good to know:
 
     def phases_of(self, conf: Mapping[str, JSON]) -> tuple[str, ...]:
         return self.phases if conf.get("show_limit_quota_header", True) else ("access",)
+
+
+def _counted_by(conf: Mapping[str, JSON]) -> list[str]:
+    """The names of the variables in the keys."""
+    if "rules" in conf:
+        return [name for rule in conf["rules"] for name in variables(rule["key"])]
+    key, kind = conf.get("key", "remote_addr"), conf.get("key_type", "var")
+    return [key] if kind == "var" else variables(key) if kind == "var_combination" else []
 
 
 def check_groups(state: State, plugins: Mapping[str, JSON]) -> None:

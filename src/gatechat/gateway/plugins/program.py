@@ -3,13 +3,16 @@
 ``{"s": scope, "g": entries of the global rules, "r": entries of the route}``, entries by falling priority,
 or for a dispatcher ``{"d": [{"k": route key, "w": condition, "s": scope, "p": program}]}``. An entry is
 ``{"n": name, "o": priority, "p": phases, "c": configuration, "f": _meta.filter, "e": error body, "a": is
-auth, "w": the resource it counts for}``. "m" of a program: requests are counted, say whose they are.
+auth, "w": the resource it counts for}``. "m" of a program: requests are counted, say whose they are. "u" of
+a dispatcher: the numbers of those that may be upgraded to WebSocket, if there are any. "b": the response
+says which node it is from.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +23,7 @@ from gatechat.gateway.plugins.registry import plugin_of
 from gatechat.gateway.plugins.vars import compile_vars
 
 _RESPONSE_PHASES = {"header_filter", "body_filter"}
+_NODE_VARIABLES = re.compile("upstream_addr|balancer_ip|balancer_port")
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Program:
     """``key`` and ``text`` are the "k" and "p" of the filter context; an empty text: no Lua is needed.
 
     ``response``: it must run under the source "both". ``sets_host``: a plugin chooses the Host sent upstream.
-    ``prometheus`` is that plugin's configuration, which is translated natively.
+    ``prometheus`` is that plugin's configuration, which is translated natively. ``node``: it wants to know
+    which node of the upstream answered.
     """
 
     key: str
@@ -36,6 +41,7 @@ class Program:
     sets_host: bool
     prometheus: JSON | None = field(hash=False)
     source: JSON = field(repr=False, compare=False, default=None)
+    node: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,12 +49,14 @@ class Candidate:
     """One route of a dispatcher. ``condition`` is what vars.py makes; None always holds.
 
     ``scope`` is needed where ``program`` is None and the condition reads ``uri_param_*`` or ``route_id``.
+    ``websocket``: requests for it may be upgraded.
     """
 
     route_key: str
     condition: JSON | None
     program: Program | None
     scope: Mapping[str, JSON] = field(default_factory=dict)
+    websocket: bool = False
 
 
 def build_program(
@@ -70,13 +78,22 @@ def build_program(
     if prometheus is None:
         prometheus = _active(global_plugins, "prometheus")
     runs = bool(global_entries or entries)
+    response = any(responds(entry) for entry in [*global_entries, *entries])
+    node = response and _NODE_VARIABLES.search(_dump([global_entries, entries])) is not None
     if not runs and prometheus is None:
         return None
     return _program(
-        {"s": dict(scope), "g": global_entries, "r": entries, **({"m": 1} if prometheus is not None else {})}
+        {
+            "s": dict(scope),
+            "g": global_entries,
+            "r": entries,
+            **({"m": 1} if prometheus is not None else {}),
+            **({"b": 1} if node else {}),
+        }
         if runs
         else None,
-        response=any(responds(entry) for entry in [*global_entries, *entries]),
+        response=response,
+        node=node,
         sets_host=any(
             plugin_of(name).sets_host(conf)
             for name, conf in [*global_plugins.items(), *plugins.items()]
@@ -99,8 +116,9 @@ def build_dispatcher(candidates: Sequence[Candidate]) -> Program:
             item["s"] = dict(candidate.scope)
         source.append(item)
     programs = [candidate.program for candidate in candidates if candidate.program is not None]
+    upgraded = [number for number, candidate in enumerate(candidates, 1) if candidate.websocket]
     return _program(
-        {"d": source},
+        {"d": source, **({"u": upgraded} if upgraded else {})},
         response=any(program.response for program in programs),
         sets_host=any(program.sets_host for program in programs),
         prometheus=next((one.prometheus for one in programs if one.prometheus is not None), None),
@@ -151,10 +169,12 @@ def _entry(plugin: Plugin, conf: Mapping[str, JSON], owner: str) -> dict[str, An
     return entry
 
 
-def _program(source: JSON, *, response: bool, sets_host: bool, prometheus: JSON | None) -> Program:
+def _program(
+    source: JSON, *, response: bool, sets_host: bool, prometheus: JSON | None, node: bool = False
+) -> Program:
     text = _dump(source) if source is not None else ""
     key = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
-    return Program(key, text, response, sets_host, prometheus, source)
+    return Program(key, text, response, sets_host, prometheus, source, node)
 
 
 def _dump(value: JSON) -> str:

@@ -110,7 +110,8 @@ class ResponseRewrite(Plugin):
         ),
         Difference(
             "$upstream_addr, $balancer_ip, $balancer_port",
-            "They are empty: Envoy does not tell its Lua which node answered.",
+            "Known for a response of an upstream's only, to this plugin on a route, a service or in a "
+            "plugin_config or global rule; $upstream_addr is the last node tried, not all of them.",
             refused=False,
         ),
         Difference("filters.options", "Other letters than i, j, m, o, s and x.", refused=True),

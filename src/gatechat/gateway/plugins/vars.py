@@ -7,12 +7,22 @@ when negated.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 
 from gatechat.gateway.model import JSON, Refused
 from gatechat.gateway.regex import compile_regex
 
 _LOGIC = {"OR": "or", "!OR": "nor", "AND": "and", "!AND": "nand"}
+_BODY = ("post_arg", "graphql_")
+_NOT_TOLD = re.compile(
+    r"upstream_(addr|bytes_\w+|cache_status|connect_time|header_time|host|response_\w+|unresolved_host)"
+    r"|(geoip|llm_|proxy_protocol_|sent_trailer_|ssl_client_|tcpinfo_)\w*"
+    r"|balancer_(ip|port)|(body_)?bytes_sent|connection(_requests|_time)?|proxy_(host|port|add_x_forwarded_for)"
+    r"|request(_body|_body_file|_completion|_filename|_length|_time)?|remote_user|resp_body|server_name"
+    r"|document_root|realpath_root|gzip_ratio|hostname|limit_rate|nginx_version|pid|pipe"
+)
+"""Variables of nginx and APISIX that lua/context.lua has not."""
 _OPERATORS = {"==", "~=", ">", ">=", "<", "<=", "~~", "~*", "in", "has", "ipmatch"}
 
 
@@ -25,6 +35,15 @@ def compile_vars(vars: JSON) -> JSON:
     if not isinstance(vars[0], list) and str(vars[0]).upper() not in _LOGIC:
         raise _bad("rule should be wrapped inside brackets")
     return _rule(vars)
+
+
+def refuse_unknown_variable(name: str) -> None:
+    """Raises Refused for a variable that has a value in APISIX and would never have one here."""
+    useless = f"the variable {name} has no effect in the embedded gateway"
+    if name.startswith(_BODY):
+        raise Refused(f"{useless}: this is decided before the request's body is read")
+    if _NOT_TOLD.fullmatch(name):
+        raise Refused(f"{useless}: Envoy does not know it")
 
 
 def all_of(conditions: Sequence[JSON]) -> JSON:
@@ -79,6 +98,10 @@ def _comparison(rule: list[JSON]) -> JSON:
     operator = operator.lower()
     if operator not in _OPERATORS:
         raise _bad(f"invalid operator '{operator}'")
+    try:
+        refuse_unknown_variable(variable)
+    except Refused as refused:
+        raise _bad(refused.message) from None
     compiled = [operator, variable, _right_side(operator, value)]
     return [*compiled, True] if negated else compiled
 

@@ -3,4 +3,7 @@
 from gatechat.gateway.store.database import Store, StoreError
 from gatechat.gateway.store.staging import Change, stage
 
-__all__ = ["Change", "Store", "StoreError", "stage"]
+FILE = "gatechat.db"
+"""Its name in the data folder."""
+
+__all__ = ["FILE", "Change", "Store", "StoreError", "stage"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.route.v3 import route_components_pb2 as route
@@ -14,6 +14,8 @@ from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as http
 from gatechat.gateway.model import JSON, Refused
 from gatechat.gateway.translate.nodes import Node
 
+BALANCERS: Final = ("roundrobin", "chash", "least_conn", "ewma")
+"""What ``type`` may be. APISIX takes any name and fails with it when a request comes."""
 HashPolicy: TypeAlias = route.RouteAction.HashPolicy
 
 _HEADER_OF_VARIABLE = {
@@ -42,8 +44,10 @@ def balance(
     elif kind in ("least_conn", "ewma"):
         if len(nodes) > 1:
             _least_request(cluster, full_scan=kind == "least_conn")
-    elif kind != "roundrobin":
-        raise Refused(f"upstream type {kind} is unknown; use roundrobin, chash, least_conn or ewma")
+    elif kind not in BALANCERS:
+        raise Refused(
+            f'there is no algorithm "{kind}" in the embedded gateway, use one of {", ".join(BALANCERS)}'
+        )
 
 
 def _least_request(cluster: cluster_pb2.Cluster, *, full_scan: bool) -> None:

@@ -5,6 +5,7 @@ Defaults are those of APISIX's schema_def.lua. What is told otherwise here than 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from envoy.config.cluster.v3 import cluster_pb2, outlier_detection_pb2
@@ -12,10 +13,12 @@ from envoy.config.core.v3 import base_pb2, health_check_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as http
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from gatechat.gateway.model import JSON
-from gatechat.gateway.translate.tls import SECURE_SCHEMES, plain_socket, tls_socket
+from gatechat.gateway.model import JSON, Refused
+from gatechat.gateway.translate.nodes import SECURE_SCHEMES
+from gatechat.gateway.translate.tls import ClientCertificate, plain_socket, tls_socket
 from gatechat.gateway.translate.values import duration
 
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\0\r\n]*)")
 _STATUSES = range(200, 600)
 _UNHEALTHY = (429, 404, 500, 501, 502, 503, 504, 505)
 _PASSIVE_UNHEALTHY = (429, 500, 503)
@@ -24,18 +27,26 @@ _EJECTED = 300.0
 
 
 def check_health(
-    cluster: cluster_pb2.Cluster, options: http.HttpProtocolOptions, conf: Mapping[str, JSON], trusted_ca: str
+    cluster: cluster_pb2.Cluster,
+    options: http.HttpProtocolOptions,
+    conf: Mapping[str, JSON],
+    certificate: ClientCertificate | None,
+    trusted_ca: str,
 ) -> None:
-    """``conf`` is the upstream, with ``checks``."""
+    """``conf`` is the upstream, with ``checks``; ``certificate`` is shown to nodes that ask for one."""
     checks = conf["checks"]
     if "active" in checks:
-        _active(cluster, conf, checks["active"], trusted_ca)
+        _active(cluster, conf, checks["active"], certificate, trusted_ca)
     if "passive" in checks:
         _passive(cluster, options, checks["passive"])
 
 
 def _active(
-    cluster: cluster_pb2.Cluster, conf: Mapping[str, JSON], active: Mapping[str, JSON], trusted_ca: str
+    cluster: cluster_pb2.Cluster,
+    conf: Mapping[str, JSON],
+    active: Mapping[str, JSON],
+    certificate: ClientCertificate | None,
+    trusted_ca: str,
 ) -> None:
     healthy, unhealthy = active.get("healthy", {}), active.get("unhealthy", {})
     kind = active.get("type", "http")
@@ -55,7 +66,7 @@ def _active(
         check.tcp_health_check.SetInParent()
     else:
         _over_http(check.http_health_check, active, unhealthy.get("http_statuses", _UNHEALTHY))
-    _socket(cluster, check, conf, active, trusted_ca)
+    _socket(cluster, check, conf, active, certificate, trusted_ca)
 
 
 def _over_http(
@@ -65,15 +76,26 @@ def _over_http(
     check.method = base_pb2.RequestMethod.Value(active.get("http_method", "GET"))
     if body := active.get("http_req_body"):
         check.send.text = body.encode().hex()
-    for line in active.get("req_headers", ()):
-        name, _, value = line.partition(":")
-        header = check.request_headers_to_add.add()
-        header.header.key, header.header.value = name.strip(), value.strip()
+    _headers(check, active.get("req_headers", ()))
     counted = set(unhealthy)
     for start, end in _ranges(status for status in _STATUSES if status not in counted):
         check.expected_statuses.add(start=start, end=end)
     for start, end in _ranges(sorted(counted)):
         check.retriable_statuses.add(start=start, end=end)
+
+
+def _headers(check: health_check_pb2.HealthCheck.HttpHealthCheck, lines: Iterable[str]) -> None:
+    names = set()
+    for line in lines:
+        found = _HEADER.fullmatch(line)
+        if found is None:
+            raise Refused(f"checks.active.req_headers: {line!r} is no header; write Name: value")
+        name, value = found.groups()
+        header = check.request_headers_to_add.add()
+        header.header.key, header.header.value = name, value.strip().replace("%", "%%")
+        if name.lower() not in names:  # Envoy would append it to its own User-Agent
+            header.append_action = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+        names.add(name.lower())
 
 
 def _ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
@@ -92,18 +114,20 @@ def _socket(
     check: health_check_pb2.HealthCheck,
     conf: Mapping[str, JSON],
     active: Mapping[str, JSON],
+    certificate: ClientCertificate | None,
     trusted_ca: str,
 ) -> None:
-    """A socket of the check's own where it speaks TLS and the traffic does not, or the other way round."""
+    """A socket of the check's own: TLS with a name and verification of its own, or none under TLS traffic."""
     secure = active.get("type") == "https"
-    if secure == (conf.get("scheme", "http") in SECURE_SCHEMES):
+    if not secure and conf.get("scheme", "http") not in SECURE_SCHEMES:
         return
     check.transport_socket_match_criteria.update({"for": "checks"})
     match = cluster.transport_socket_matches.add(name="checks")
     match.match.update({"for": "checks"})
     if secure:
         verify = active.get("https_verify_certificate", True)
-        match.transport_socket.CopyFrom(tls_socket(active.get("host", ""), trusted_ca if verify else None))
+        socket = tls_socket(active.get("host"), trusted_ca if verify else None, certificate)
+        match.transport_socket.CopyFrom(socket)
     else:
         match.transport_socket.CopyFrom(plain_socket())
 

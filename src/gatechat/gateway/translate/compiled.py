@@ -133,6 +133,7 @@ def _candidates(merged: Merged, upstream: Upstream | Missing, around: Surroundin
             scope=scope,
             leads_to=leads_to,
             program=program,
+            websocket=merged.websocket,
         )
         for pattern in patterns
     )

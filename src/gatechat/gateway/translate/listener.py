@@ -25,8 +25,9 @@ function envoy_on_request(handle)
   local authority = headers:get(":authority")
   headers:replace(":authority", (authority:lower():gsub(":%d+$", "")))
   handle:clearRouteCache()
-  handle:metadata() -- asks for the route: it is matched now
+  local websocket = handle:metadata():get("websocket") -- asks for the route: it is matched now
   headers:replace(":authority", authority)
+  if not websocket and headers:get("upgrade") then handle:respond({ [":status"] = "403" }) end
 end
 """
 _OVERWRITE = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD

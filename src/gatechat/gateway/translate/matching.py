@@ -46,6 +46,7 @@ class Candidate:
     scope: Mapping[str, JSON] = field(repr=False)
     leads_to: OnMatch = field(repr=False)
     program: Program | None = field(repr=False)
+    websocket: bool = False
 
     @property
     def certain(self) -> bool:

@@ -13,8 +13,13 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 from gatechat.gateway.model import JSON, Refused
 
 MAX_WEIGHTS = 2**32 - 1
+MOST_PRIORITIES = 128
+"""Envoy's bound."""
 _HOST = re.compile(r"[\w.-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
+NAME_ASKED_FOR = "name"
+"""In the socket metadata of nodes of an upstream with several domain names: whom TLS asks them for."""
 STANDARD_PORTS = {"http": 80, "https": 443, "grpc": 80, "grpcs": 443}
+SECURE_SCHEMES = ("https", "grpcs")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,6 +45,10 @@ class Node:
         return host if self.port == STANDARD_PORTS[scheme] else f"{host}:{self.port}"
 
 
+def domains_of(nodes: tuple[Node, ...]) -> list[str]:
+    return sorted({node.host for node in nodes if node.is_domain})
+
+
 def parse_nodes(nodes: JSON, scheme: str, where: str) -> tuple[Node, ...]:
     """The nodes that may get traffic: without those of weight 0, but a single node gets it whatever its
     weight.
@@ -47,6 +56,8 @@ def parse_nodes(nodes: JSON, scheme: str, where: str) -> tuple[Node, ...]:
     Source: pick_server in apisix/balancer.lua. Raises Refused for an address that is none.
     """
     found = sorted(_nodes(nodes, scheme, where))
+    if len({node.priority for node in found}) > MOST_PRIORITIES:
+        raise Refused(f"{where}: the nodes have more than {MOST_PRIORITIES} different priorities")
     if len(found) == 1:
         return (Node(found[0].host, found[0].port, max(found[0].weight, 1), found[0].priority),)
     return tuple(node for node in found if node.weight > 0)
@@ -71,8 +82,10 @@ def _split(address: str, where: str) -> tuple[str, int | None]:
         host, port = address, ""
     elif _is_address(address):
         raise Refused(f"{where}: node {address!r}: put an IPv6 address in brackets, [::1]:80")
-    elif not port.isdigit() or not 0 < int(port) < 65536:
+    elif not port.isdigit():
         raise Refused(f"{where}: node {address!r}: invalid port {port}")
+    elif not 0 < int(port) < 65536:
+        raise Refused(f"invalid port {port}")  # APISIX's text, to the letter
     if not _HOST.fullmatch(host):
         raise Refused(f"{where}: node {address!r}: it must be host or host:port, nothing before or after")
     return host.strip("[]"), int(port) if port else None
@@ -94,11 +107,17 @@ def endpoints(
     """
     scheme = conf.get("scheme", "http")
     active = conf.get("checks", {}).get("active")
+    named = conf.get("pass_host") == "node"
+    several = scheme in SECURE_SCHEMES and len(domains_of(nodes)) > 1
     assignment = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     for level, priority in enumerate(sorted({node.priority for node in nodes}, reverse=True)):
         locality = assignment.endpoints.add(priority=level)
         for node in _with_weights_that_fit([node for node in nodes if node.priority == priority]):
-            locality.lb_endpoints.append(_endpoint(node, scheme, conf.get("pass_host") == "node", active))
+            endpoint = locality.lb_endpoints.add()
+            endpoint.CopyFrom(_endpoint(node, scheme, named, active))
+            if named and several and node.is_domain:
+                socket = endpoint.metadata.filter_metadata["envoy.transport_socket_match"]
+                socket.update({NAME_ASKED_FOR: node.host})
     if len(assignment.endpoints) > 1:
         assignment.policy.overprovisioning_factor.CopyFrom(UInt32Value(value=100 * len(nodes)))
     return assignment

@@ -33,7 +33,9 @@ def proxied(merged: Merged, upstream: Upstream, program: Program | None, *, idem
     _host(action, upstream)
     wait_and_retry(action, upstream, float(timeout.get("read", DEFAULT_TIMEOUT)), idempotent=idempotent)
     if merged.websocket:
-        action.upgrade_configs.add(upgrade_type="websocket", enabled=BoolValue(value=True))
+        _allow_websocket(route)
+    if program is not None and program.node:
+        _set_header(route, names.NODE, "%UPSTREAM_REMOTE_ADDRESS%")
     _run(route, merged.scope, program, merged.uris, merged.hosts or ())
     return dump(route)
 
@@ -53,12 +55,15 @@ def not_found(program: Program | None) -> bytes:
     return _direct("", {}, 404, pages.NOT_FOUND, pages.PLAIN_TEXT, program)
 
 
-def dispatching(program: Program) -> bytes:
+def dispatching(program: Program, *, websocket: bool) -> bytes:
     """The stand-in for routes that are chosen by conditions: its Lua chooses, and has the request matched
-    again.
+    again. ``websocket``: one of them takes upgrades.
     """
     route = _bare("")
-    route.direct_response.status = 404
+    if websocket:
+        _stand_in_for_websockets(route)
+    else:
+        route.direct_response.status = 404
     _run_lua(route, program)
     if program.prometheus is not None:
         mark_stand_in(route)
@@ -70,15 +75,27 @@ def finding_host() -> bytes:
     one.
 
     The plugins' filter is enabled here too: which filters a request passes is settled before the second
-    match.
+    match, and so is whether it may be upgraded.
     """
     route = _bare("")
-    route.direct_response.status = 404
+    _stand_in_for_websockets(route)
     for name in (names.HOST_FILTER, names.LUA_FILTER):
         source = "host" if name == names.HOST_FILTER else "both"
         route.typed_per_filter_config[name].Pack(lua_pb2.LuaPerRoute(name=source))
     mark_stand_in(route)
     return dump(route)
+
+
+def _stand_in_for_websockets(route: pb.Route) -> None:
+    """Envoy takes no upgrade for a direct response. No request gets to the cluster, which is not there."""
+    route.route.cluster = "none"
+    _allow_websocket(route)
+
+
+def _allow_websocket(route: pb.Route) -> None:
+    """The metadata tells the Lua that looks for the host."""
+    route.route.upgrade_configs.add(upgrade_type="websocket", enabled=BoolValue(value=True))
+    route.metadata.filter_metadata[names.HOST_FILTER].update({"websocket": True})
 
 
 def _bare(name: str) -> pb.Route:
@@ -93,11 +110,15 @@ def _direct(
     route = _bare(name)
     route.direct_response.status = status
     route.direct_response.body.inline_string = body
-    header = route.response_headers_to_add.add()
-    header.header.key, header.header.value = "content-type", content_type
-    header.append_action = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+    _set_header(route, "content-type", content_type)
     _run(route, scope, program)
     return dump(route)
+
+
+def _set_header(route: pb.Route, name: str, value: str) -> None:
+    header = route.response_headers_to_add.add()
+    header.header.key, header.header.value = name, value
+    header.append_action = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
 
 def _host(action: pb.RouteAction, upstream: Upstream) -> None:

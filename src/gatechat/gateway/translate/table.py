@@ -98,7 +98,8 @@ class Table:
                 key = (path, not_found and not_found.key, *((where, id(one)) for where, one in found))
                 made = self._dispatchers.get(key)
                 if made is None:
-                    stand_in = routes.dispatching(_dispatcher(found, not_found))
+                    websocket = any(one.websocket for _, one in found)
+                    stand_in = routes.dispatching(_dispatcher(found, not_found), websocket=websocket)
                     made = _Dispatcher(matching.entry(path, matching.act(stand_in)), found)
                 dispatchers[key] = made
                 if entries[exact][path] is not made.entry:
@@ -261,9 +262,13 @@ def _longest(host: str) -> tuple[int, str]:
 
 
 def _dispatcher(candidates: Sequence[tuple[str, Candidate]], not_found: Program | None) -> Program:
-    choices = [Choice(one.id, _condition(where, one), one.program, one.scope) for where, one in candidates]
+    choices = [
+        Choice(one.id, _condition(where, one), one.program, one.scope, one.websocket)
+        for where, one in candidates
+    ]
     if not candidates or candidates[-1][0] or not candidates[-1][1].certain:
-        choices.append(Choice(_NOT_FOUND_KEY, None, not_found))
+        upgraded = any(one.websocket for _, one in candidates)
+        choices.append(Choice(_NOT_FOUND_KEY, None, not_found, websocket=upgraded))
     return build_dispatcher(choices)
 
 

@@ -16,11 +16,9 @@ from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as http
 from google.protobuf.message import Message
 
 from gatechat.gateway.model import JSON
-from gatechat.gateway.translate.nodes import Node
+from gatechat.gateway.translate.nodes import NAME_ASKED_FOR, Node, domains_of
 from gatechat.gateway.translate.values import over_ads
 from gatechat.gateway.translate.wire import dump
-
-SECURE_SCHEMES = ("https", "grpcs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +56,11 @@ def secure(
     if mode == "rewrite":
         context.sni = conf["upstream_host"].rsplit(":", 1)[0]
     elif mode == "node":
-        hosts = {node.host for node in nodes if node.is_domain}
-        if len(hosts) == 1:
-            context.sni = hosts.pop()
+        domains = domains_of(nodes)
+        if len(domains) == 1:
+            context.sni = domains[0]
         else:
-            context.auto_host_sni = True
+            context.auto_host_sni = verify
     else:
         options.upstream_http_protocol_options.auto_sni = True
     if verify:
@@ -71,19 +69,32 @@ def secure(
             options.upstream_http_protocol_options.auto_san_validation = True
         else:
             context.auto_sni_san_validation = True
-    if certificate is not None:
-        reference = context.common_tls_context.tls_certificate_sds_secret_configs.add(name=certificate.name)
-        reference.sds_config.CopyFrom(over_ads())
+    _show(context, certificate)
     cluster.transport_socket.CopyFrom(_socket("tls", context))
+    if mode == "node" and len(domains) > 1:
+        for name in domains:
+            match = cluster.transport_socket_matches.add(name=name)
+            match.match.update({NAME_ASKED_FOR: name})
+            match.transport_socket.CopyFrom(tls_socket(name, trusted_ca if verify else None, certificate))
 
 
-def tls_socket(name: str, trusted_ca: str | None) -> base_pb2.TransportSocket:
-    """TLS that asks for ``name``, if any, and checks the certificate if there is a way to."""
-    context = tls_pb2.UpstreamTlsContext(sni=name)
+def tls_socket(
+    name: str | None, trusted_ca: str | None, certificate: ClientCertificate | None
+) -> base_pb2.TransportSocket:
+    """TLS that asks for ``name`` (None: the node's own) and checks the certificate if there is a way to."""
+    context = tls_pb2.UpstreamTlsContext(sni=name or "", auto_host_sni=name is None)
     if trusted_ca is not None:
         context.common_tls_context.validation_context.trusted_ca.filename = trusted_ca
-        context.auto_sni_san_validation = bool(name)
+        context.auto_sni_san_validation = True
+    _show(context, certificate)
     return _socket("tls", context)
+
+
+def _show(context: tls_pb2.UpstreamTlsContext, certificate: ClientCertificate | None) -> None:
+    if certificate is None:
+        return
+    reference = context.common_tls_context.tls_certificate_sds_secret_configs.add(name=certificate.name)
+    reference.sds_config.CopyFrom(over_ads())
 
 
 def plain_socket() -> base_pb2.TransportSocket:

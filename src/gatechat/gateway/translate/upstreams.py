@@ -21,8 +21,8 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 from gatechat.gateway.model import JSON, Refused
 from gatechat.gateway.translate.balance import balance
 from gatechat.gateway.translate.checks import check_health
-from gatechat.gateway.translate.nodes import Node, endpoints, parse_nodes
-from gatechat.gateway.translate.tls import SECURE_SCHEMES, ClientCertificate, secure
+from gatechat.gateway.translate.nodes import SECURE_SCHEMES, Node, endpoints, parse_nodes
+from gatechat.gateway.translate.tls import ClientCertificate, secure
 from gatechat.gateway.translate.values import duration, key_of, over_ads
 from gatechat.gateway.translate.wire import dump
 
@@ -105,7 +105,7 @@ class Upstream:
         options = self._http_options()
         balance(cluster, options, conf, self.nodes)
         if "checks" in conf:
-            check_health(cluster, options, conf, self.trusted_ca)
+            check_health(cluster, options, conf, self.client_certificate, self.trusted_ca)
             cluster.wait_for_warm_on_init.value = False
         if conf.get("scheme", "http") in SECURE_SCHEMES:
             secure(cluster, options, conf, self.nodes, self.client_certificate, self.trusted_ca)

@@ -13,6 +13,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
+from gatechat.apisix.kinds import LARGEST_BODY
 from gatechat.assistant.faces.mcp.who import LOCAL, SCOPE_KEY, SHARED_TOKEN
 from gatechat.assistant.settings import AssistantSettings
 
@@ -28,7 +29,7 @@ class McpEndpoint:
     def __init__(self, server: Server[Any], settings: AssistantSettings) -> None:
         self._principal = LOCAL if settings.token is None else SHARED_TOKEN
         self._sessions = StreamableHTTPSessionManager(
-            server, max_request_body_size=settings.max_body_bytes, max_sessions=_MOST_SESSIONS
+            server, max_request_body_size=LARGEST_BODY, max_sessions=_MOST_SESSIONS
         )
 
     @asynccontextmanager

@@ -7,8 +7,7 @@ import socket
 
 import pytest
 
-from gatechat.cli.errors import CliError
-from gatechat.cli.ports import Port, bind, check, holder
+from gatechat.ports import Port, PortError, bind, check, holder, is_loopback, url
 
 
 def test_port_0_is_any_free_port() -> None:
@@ -19,7 +18,7 @@ def test_port_0_is_any_free_port() -> None:
 def test_a_taken_port_is_named_with_its_holder_and_the_settings_that_change_it() -> None:
     with bind(Port("assistant", "127.0.0.1", 0, "--port")) as bound:
         number = bound.getsockname()[1]
-        with pytest.raises(CliError) as caught:
+        with pytest.raises(PortError) as caught:
             bind(Port("Admin API", "127.0.0.1", number, "--admin-port"))
     text = str(caught.value)
     assert text.startswith(f"Port {number} (Admin API) is taken by ")
@@ -31,7 +30,7 @@ def test_every_taken_port_is_named_at_once() -> None:
     ports = [Port(what, "127.0.0.1", 0, f"--{what}-port") for what in ("one", "other")]
     with bind(ports[0]) as one, bind(ports[1]) as other:
         taken = [Port("x", "127.0.0.1", bound.getsockname()[1], "--port") for bound in (one, other)]
-        with pytest.raises(CliError) as caught:
+        with pytest.raises(PortError) as caught:
             check(*taken, Port("free", "127.0.0.1", 0, "--port"))
     assert len(str(caught.value).splitlines()) == 2
 
@@ -39,7 +38,7 @@ def test_every_taken_port_is_named_at_once() -> None:
 def test_a_port_on_every_network_is_taken_on_loopback_too() -> None:
     with (
         bind(Port("traffic", "0.0.0.0", 0, "--proxy-port")) as bound,
-        pytest.raises(CliError, match="is taken"),
+        pytest.raises(PortError, match="is taken"),
     ):
         bind(Port("traffic", "127.0.0.1", bound.getsockname()[1], "--proxy-port"))
 
@@ -56,7 +55,7 @@ def test_a_port_is_free_again_as_soon_as_its_listener_is_gone() -> None:
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])
 def test_an_address_that_is_not_ours_is_said_to_be_none(host: str) -> None:
-    with pytest.raises(CliError, match=r"is no address of this machine"):
+    with pytest.raises(PortError, match=r"is no address of this machine"):
         bind(Port("traffic", host, 0, "--proxy-port"))
 
 
@@ -69,3 +68,33 @@ def test_nobody_holds_a_free_port() -> None:
     with bind(Port("assistant", "127.0.0.1", 0, "--port")) as bound:
         number = bound.getsockname()[1]
     assert holder(number) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "seen"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("", "127.0.0.1"),
+        ("::1", "[::1]"),
+        ("::", "[::1]"),
+        ("gate.test", "gate.test"),
+    ],
+)
+def test_an_address_that_is_shown_can_be_called(host: str, seen: str) -> None:
+    assert url(host, 80) == f"http://{seen}:80"
+
+
+@pytest.mark.parametrize(
+    ("host", "alone"),
+    [
+        ("localhost", True),
+        ("127.1.2.3", True),
+        ("[::1]", True),
+        ("0.0.0.0", False),
+        ("", False),
+        ("gate.test", False),
+    ],
+)
+def test_loopback_is_this_machine_alone(host: str, alone: bool) -> None:
+    assert is_loopback(host) is alone

@@ -1,17 +1,20 @@
-"""A port that is taken is named, with who holds it and what to do, before anything is started."""
+"""Ports and addresses of this machine. A port that is taken is named, with who holds it and what to do."""
 
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatechat.cli.errors import CliError
-
 LOOPBACK = "127.0.0.1"
+
+
+class PortError(Exception):
+    """A port cannot be listened on. The text says why and what to do; it may have several lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +28,13 @@ class Port:
 
 
 def bind(port: Port) -> socket.socket:
-    """A socket bound to the port, not yet listening. Raises CliError."""
+    """A socket bound to the port, not yet listening. Raises PortError."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             port.host, port.number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as error:
-        raise CliError(
+        raise PortError(
             f"{port.host} ({port.what}) is no address of this machine: {error.strerror}"
         ) from error
     bound = socket.socket(family, kind, protocol)
@@ -41,20 +44,36 @@ def bind(port: Port) -> socket.socket:
         bound.listen(128)  # two sockets with SO_REUSEADDR can be bound to one port; only one can listen
     except OSError as error:
         bound.close()
-        raise CliError(_explain(port, error)) from error
+        raise PortError(_explain(port, error)) from error
     return bound
 
 
+def url(host: str, port: int) -> str:
+    """Where this machine reaches what listens on ``host``, also when that is every address."""
+    host = {"": LOOPBACK, "0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a server bound to ``host`` can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 def check(*ports: Port) -> None:
-    """Raises CliError, with every port that cannot be had, unless each can be listened on just now."""
+    """Raises PortError, with every port that cannot be had, unless each can be listened on just now."""
     problems = []
     for port in ports:
         try:
             bind(port).close()
-        except CliError as problem:
+        except PortError as problem:
             problems.append(str(problem))
     if problems:
-        raise CliError("\n".join(problems))
+        raise PortError("\n".join(problems))
 
 
 def _explain(port: Port, error: OSError) -> str:
