@@ -77,7 +77,7 @@ def test_version_prints_the_version(tmp_path: Path, word: str) -> None:
 
 GIVEN_BY = {"verification_tokens": "openai_verification_token"}
 """A field of the settings whose value is made from another flag."""
-MADE_LATER = ("admin_url", "admin_key", "gateway_url")
+MADE_LATER = ("admin_url", "admin_key", "gateway_url", "data_dir")
 """Fields whose defaults depend on what is run."""
 
 

@@ -7,8 +7,9 @@ from enum import IntEnum
 
 
 class Role(IntEnum):
-    """Each may do what the ones before it may. A viewer reads, an editor plans and applies what needs no approval,
-    an approver approves what others planned, an admin also makes tokens."""
+    """Each may do what the ones before it may. A viewer reads, an editor plans and applies what needs no
+    approval, an approver approves what others planned, an admin also makes tokens.
+    """
 
     VIEWER = 1
     EDITOR = 2
@@ -18,10 +19,10 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """``name`` is stable ("token:ci", "oauth:anna", "local"); ``face`` is "mcp", "actions", "console", "cli" or
-    "admin-api".
+    """``name`` is stable ("token:ci", "oauth:anna", "local"); ``face`` is "mcp", "actions", "console", "cli"
+    or "admin-api".
 
-    ``person`` says that a human sits at this face (console page, terminal): only then can an approval be given.
+    ``person``: a human sits at this face (console page, terminal); only then can an approval be given.
     """
 
     name: str

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import Any, TypeAlias
 
 JSON: TypeAlias = Any
 
 
-class Action(str, Enum):
+class Action(StrEnum):
     CREATE = "create"
     REPLACE = "replace"
     MERGE = "merge"
     DELETE = "delete"
 
 
-class State(str, Enum):
+class State(StrEnum):
     """Where a plan is. REFUSED: it has errors or the policy forbids it. WAITING: a person must approve it.
 
-    READY: it may be applied. STALE and EXPIRED are final, as are APPLIED, FAILED (nothing of it is left) and UNDONE
-    (applied, and undone by itself because a proof failed). BROKEN: it failed and could not be undone wholly; the ledger
-    says what is left.
+    READY: it may be applied. STALE and EXPIRED are final, as are APPLIED, FAILED (nothing of it is left) and
+    UNDONE (applied, and undone by itself because a proof failed). BROKEN: it failed and could not be undone
+    wholly; the ledger says what is left.
     """
 
     REFUSED = "refused"
@@ -37,7 +37,7 @@ class State(str, Enum):
     EXPIRED = "expired"
 
 
-class Level(str, Enum):
+class Level(StrEnum):
     LOW = "low"
     MEDIUM = "medium"
     HIGH = "high"
@@ -45,7 +45,7 @@ class Level(str, Enum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Target:
-    """``kind`` is the Admin API's plural, ``id`` as in gatechat.apisix.kinds ("1", "jack/credentials/c1", "vault/1")."""
+    """``kind`` is the Admin API's plural, ``id`` as in gatechat.apisix.kinds: "1", "jack/credentials/c1"."""
 
     kind: str
     id: str
@@ -55,7 +55,7 @@ class Target:
 class Edit:
     """One resource. ``before`` and ``after`` are whole values without times; None: not there.
 
-    ``version`` is the modifiedIndex that ``before`` was read at. ``notes`` say the defaults that were filled in.
+    ``version`` is the modifiedIndex that ``before`` was read at. ``notes`` say the defaults filled in.
     """
 
     action: Action
@@ -68,7 +68,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a plan cannot be: ``path`` is the field ("routes/1.plugins.key-auth.header"), ``fix`` what would be right."""
+    """Why a plan cannot be. ``path``: the field ("routes/1.plugins.x.header"), ``fix``: what is right."""
 
     target: Target | None
     path: str
