@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from gatechat.assistant.admin_client import Health
@@ -69,10 +69,10 @@ def create_app(settings: AssistantSettings) -> Starlette:
         return Response(_logo(), media_type="image/png", headers={"cache-control": "max-age=86400"})
 
     async def show_home(request: Request) -> Response:
-        return HTMLResponse(pages.home(settings), headers=pages.HEADERS)
+        return pages.home(settings)
 
     async def show_legal(request: Request) -> Response:
-        return HTMLResponse(pages.legal(settings), headers=pages.HEADERS)
+        return pages.legal(settings)
 
     async def show_health(request: Request) -> Response:
         health = await core.admin.health()

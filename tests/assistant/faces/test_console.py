@@ -42,7 +42,7 @@ class Visit:
 
     async def form(self, plan: Plan) -> dict[str, str]:
         page = (await self.browser.get(f"/plans/{plan.id}")).text
-        return dict(re.findall(r'name=(token|digest) value="([^"]*)"', page))
+        return dict(re.findall(r'name="(token|digest)" value="([^"]*)"', page))
 
     async def press(self, plan: Plan, action: str, **more: str) -> httpx2.Response:
         form = await self.form(plan) | more
@@ -152,7 +152,31 @@ async def test_a_person_approves_and_applies(visit: Visit) -> None:
     assert (await visit.press(plan, "approve-and-apply")).status_code == 303
     assert await visit.state(plan) is State.APPLIED
     assert "as planned" in (await visit.browser.get(f"/plans/{plan.id}")).text
-    assert (await visit.browser.get("/plans")).text.count("/plans/") == 0
+    listed = (await visit.browser.get("/plans")).text
+    assert "Nothing waits for you" in listed
+    assert f"/plans/{plan.id}" in listed.partition("What was done")[2]
+
+
+async def test_a_person_takes_a_change_back(visit: Visit) -> None:
+    await visit.sign_in()
+    plan = await visit.plan()
+    await visit.press(plan, "approve-and-apply")
+    answer = await visit.press(plan, "undo")
+    back = answer.headers["location"].removeprefix("/plans/")
+    assert back != plan.id
+    assert f'takes back <a href="/plans/{plan.id}"' in (await visit.browser.get(f"/plans/{back}")).text
+
+
+async def test_what_stays_is_folded(visit: Visit) -> None:
+    await visit.sign_in()
+    value = {"uri": "/1", "upstream": {"nodes": {f"b{number}:80": 1 for number in range(30)}}}
+    first = await visit.plan(visit.bench.admin.edit("routes", "1", value))
+    await visit.press(first, "approve-and-apply")
+    second = await visit.plan(visit.bench.admin.edit("routes", "1", value | {"uri": "/2"}))
+    page = (await visit.browser.get(f"/plans/{second.id}")).text
+    assert "lines stay as they are" in page
+    assert "b15:80" not in page
+    assert "/2" in page
 
 
 async def test_a_person_rejects(visit: Visit) -> None:

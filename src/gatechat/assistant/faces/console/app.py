@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from gatechat.assistant.change import diff
 from gatechat.assistant.change.changes import Changes
-from gatechat.assistant.change.model import Change, Plan, State
+from gatechat.assistant.change.model import Change, Edit, Plan, State
 from gatechat.assistant.change.redact import GENERATE, Redactor, marked
-from gatechat.assistant.faces.console import pages
+from gatechat.assistant.change.telling import history_row, problem_line
+from gatechat.assistant.faces import web
 from gatechat.assistant.faces.console.doors import VISIT_SECONDS, Doors
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.problem import Problem
@@ -28,6 +31,8 @@ OWNER: Final = Principal("owner", Role.APPROVER, "console", person=True)
 
 _LARGEST_FORM: Final = 64 * 1024
 _MOST_LISTED: Final = 100
+_CONTEXT: Final = 3
+"""Lines that are shown before and after what changes."""
 
 
 class Console:
@@ -45,6 +50,7 @@ class Console:
             "apply": self._apply,
             "reject": self._reject,
             "secrets": self._keep_secrets,
+            "undo": self._undo,
         }
 
     def routes(self) -> list[Route]:
@@ -58,14 +64,13 @@ class Console:
     async def _enter(self, request: Request) -> Response:
         cookie = self._doors.enter(request.query_params.get("code", ""))
         if cookie is None:
-            return _html(
-                pages.message_page(
-                    "This link does not work",
-                    "It was used already, or it is too old. `gatechat console` in a terminal prints another.",
-                ),
+            return web.page(
+                "message.html",
                 403,
+                title="This link does not work",
+                words="It was used already or is too old. `gatechat console` in a terminal prints another.",
             )
-        answer = RedirectResponse("/plans", 303, headers=pages.HEADERS)
+        answer = RedirectResponse("/plans", 303, headers=web.headers())
         answer.set_cookie(
             COOKIE,
             cookie,
@@ -82,11 +87,13 @@ class Console:
     ) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:
             if not self._doors.knows(request.cookies.get(COOKIE, "")):
-                return _html(pages.door_page(self._url), 401)
+                return web.page("door.html", 401)
             try:
                 return await work(request)
             except Problem as problem:
-                return _html(pages.message_page("That did not work", problem.message), problem.status)
+                return web.page(
+                    "message.html", problem.status, title="That did not work", words=problem.message
+                )
 
         return guarded
 
@@ -94,7 +101,8 @@ class Console:
         ids = self._changes.records.ledger.subjects(State.WAITING.value)[-_MOST_LISTED:]
         found = [await self._changes.state(id) for id in reversed(ids)]
         waiting = [it for it in found if isinstance(it, Plan) and it.state is State.WAITING]
-        return _html(pages.list_page(waiting))
+        ended = [history_row(entry) for entry in await self._changes.history(_MOST_LISTED)]
+        return web.page("plans.html", waiting=waiting, ended=ended)
 
     async def _show(self, request: Request) -> Response:
         return await self._page(request.path_params["id"], request.cookies[COOKIE])
@@ -103,17 +111,19 @@ class Console:
         found = await self._changes.state(id)
         plan = found.plan if isinstance(found, Change) else found
         redactor = self._redactor()
-        return _html(
-            pages.plan_page(
-                plan,
-                [diff.difference(edit, redactor) for edit in plan.edits],
-                self._doors.form_token(cookie, id),
-                entered=self._changes.records.ledger.entered(id),
-                makes=_made_by_us(plan),
-                change=found if isinstance(found, Change) else None,
-                said=said,
-            ),
+        entered = self._changes.records.ledger.entered(id)
+        return web.page(
+            "plan.html",
             status,
+            plan=plan,
+            change=found if isinstance(found, Change) else None,
+            said=said,
+            token=self._doors.form_token(cookie, id),
+            missing=[path for path in plan.secrets if path not in entered],
+            makes=_made_by_us(plan),
+            problems=[problem_line(it) for it in plan.problems],
+            reasons=[f"{it.level.value}: {it.text}" for it in plan.risks],
+            differences=[_shown(edit, redactor) for edit in plan.edits],
         )
 
     async def _act(self, request: Request) -> Response:
@@ -178,7 +188,10 @@ class Console:
             if path not in given and path not in entered
         }
         await self._changes.enter(plan.id, given | made, OWNER)
-        return _html(pages.shown_once(plan, made)) if made else _back(plan)
+        return web.page("shown_once.html", plan=plan, made=made) if made else _back(plan)
+
+    async def _undo(self, plan: Plan, form: dict[str, str]) -> Response:
+        return _back(await self._changes.undo(plan.id, OWNER, ""))
 
 
 def _made_by_us(plan: Plan) -> list[str]:
@@ -190,9 +203,35 @@ def _made_by_us(plan: Plan) -> list[str]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Same:
+    """Rows of a difference that are left out: ``same`` lines on either side."""
+
+    same: int
+
+
+def _shown(edit: Edit, redactor: Redactor) -> dict[str, object]:
+    it = diff.difference(edit, redactor)
+    return {
+        "action": it.action,
+        "target": it.target,
+        "there": edit.before is not None,
+        "notes": it.notes,
+        "rows": list(_folded(it.rows)),
+    }
+
+
+def _folded(rows: Sequence[diff.Row]) -> Iterator[diff.Row | Same]:
+    """What stays is shown near what changes only."""
+    for stays, run in groupby(rows, key=lambda row: row.mark == " "):
+        lines = list(run)
+        if not stays or len(lines) <= 2 * _CONTEXT + 1:
+            yield from lines
+        else:
+            yield from lines[:_CONTEXT]
+            yield Same(len(lines) - 2 * _CONTEXT)
+            yield from lines[-_CONTEXT:]
+
+
 def _back(plan: Plan) -> Response:
-    return RedirectResponse(f"/plans/{plan.id}", 303, headers=pages.HEADERS)
-
-
-def _html(page: str, status: int = 200) -> Response:
-    return HTMLResponse(page, status, headers=pages.HEADERS)
+    return RedirectResponse(f"/plans/{plan.id}", 303, headers=web.headers())
