@@ -13,6 +13,7 @@ import pytest
 from gatechat.assistant.change.approval import NotApproved
 from gatechat.assistant.change.changes import NotReady, Unknown
 from gatechat.assistant.change.model import Change, Plan, Probe, State
+from gatechat.assistant.ledger import LedgerError
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.problem import Problem
 from tests.assistant.change.ledger_rig import ANNA, BERT, PERSON, Bench
@@ -192,12 +193,19 @@ async def test_a_plan_that_was_changed_after_its_approval_is_not_applied(bench: 
     with bench.changes() as changes:
         plan = await changes.plan(edits(bench), ANNA)
         await changes.approve(plan.id, PERSON, "console")
-        db = changes.records.ledger._db
-        db.execute("DROP TRIGGER sealed_stay")
-        db.execute("UPDATE sealed SET document = replace(document, '/1', '/evil')")
-        with pytest.raises(NotApproved, match="another plan"):
-            await changes.apply(plan.id, ANNA)
-        assert changes.records.ledger.verify() == ["the document of entry 1 was altered"]
+        ledger = changes.records.ledger
+        ledger._db.execute("DROP TRIGGER sealed_stay")
+        closed = ledger._safe.open(ledger._one("SELECT document FROM sealed")[0], "entry 1")
+        forged = ledger._safe.close(closed.replace("/1", "/evil"), "entry 1")  # by who has the key, too
+        for document, error, words in (
+            (forged[:-1] + b"x", LedgerError, "was altered"),
+            (forged, NotApproved, "another plan"),
+        ):
+            ledger._db.execute("UPDATE sealed SET document = ?", (document,))
+            with pytest.raises(error, match=words):
+                await changes.apply(plan.id, ANNA)
+            (problem,) = ledger.verify()
+            assert problem.startswith("the document of entry 1 was altered")
     assert bench.admin.writes == []
 
 

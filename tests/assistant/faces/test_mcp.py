@@ -316,5 +316,5 @@ def test_the_key_is_made_once_and_only_its_owner_can_read_it(tmp_path: Any) -> N
 def test_a_key_that_was_cut_short_is_not_used(tmp_path: Any) -> None:
     state_key(tmp_path)
     (tmp_path / "mcp-state-key").write_text("abcd")
-    with pytest.raises(ValueError, match="delete it"):
+    with pytest.raises(OSError, match="is damaged"):
         state_key(tmp_path)

@@ -15,6 +15,7 @@ import pytest
 
 from gatechat.assistant.ledger import Ledger, LedgerError, Moved, Note
 from gatechat.assistant.ledger.migrations import MIGRATIONS
+from gatechat.assistant.ledger.safe import KEY_FILE
 
 
 def note(subject: str = "p1", state: str | None = "waiting", **more: object) -> Note:
@@ -89,7 +90,7 @@ def test_the_database_itself_refuses(tmp_path: Path, statement: str) -> None:
     [
         ("UPDATE entries SET body = '{}' WHERE seq = 2", "entry 2"),
         ("DELETE FROM entries WHERE seq = 2", "entry 2 is missing"),
-        ("UPDATE sealed SET document = '[]'", "document of entry 1 was altered"),
+        ("UPDATE sealed SET document = x'00'", "document of entry 1 was altered"),
         ("DELETE FROM sealed", "document of entry 1 is missing"),
     ],
 )
@@ -128,6 +129,51 @@ def test_a_file_of_a_newer_gatechat_is_left_alone(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(LedgerError, match="newer gatechat"):
         Ledger(tmp_path / "ledger.db")
+
+
+def test_what_holds_secrets_is_closed_in_the_file(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.append(note("p1", state="waiting", document='{"key": "s3cret-a"}'))
+    ledger.enter("p1", {"a.key": "s3cret-b"}, expect=("waiting",))
+    ledger.see({("routes", "1"): (3, {"key": "s3cret-c"})})
+    files = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert {"ledger.db", "ledger.db-wal", KEY_FILE} <= set(files)
+    assert [name for name, held in files.items() if b"s3cret" in held] == []
+    ledger.close()
+    again = Ledger(tmp_path / "ledger.db")
+    assert again.document("p1", "plan") == '{"key": "s3cret-a"}'
+    assert again.entered("p1") == {"a.key": "s3cret-b"}
+
+
+def test_a_document_is_read_only_where_it_was_put(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.append(note("p1", document="{1}"), note("p2", document="{2}"))
+    db = sqlite3.connect(tmp_path / "ledger.db")
+    db.execute("DROP TRIGGER sealed_stay")
+    db.execute("UPDATE sealed SET document = (SELECT document FROM sealed WHERE seq = 1) WHERE seq = 2")
+    db.commit()
+    assert ledger.document("p1", "plan") == "{1}"
+    with pytest.raises(LedgerError, match="entry 2 was altered"):
+        ledger.document("p2", "plan")
+
+
+def test_a_key_that_is_gone_or_another_is_said_and_not_made_anew(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.append(note("p1", document="{}"))
+    ledger.close()
+    key = tmp_path / KEY_FILE
+    key.unlink()
+    with pytest.raises(LedgerError, match="is gone"):
+        Ledger(tmp_path / "ledger.db")
+    assert not key.exists()
+    key.write_text("00")
+    with pytest.raises(LedgerError, match="is damaged"):
+        Ledger(tmp_path / "ledger.db")
+    key.write_text("00" * 32)
+    other = Ledger(tmp_path / "ledger.db")
+    with pytest.raises(LedgerError, match="another ledger-key"):
+        other.document("p1", "plan")
+    assert len(other.verify()) == 1
 
 
 def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The ledger's SQLite file: what is committed here survives kill -9 and power cuts (WAL, synchronous=FULL).
 
 Several processes may have it open (`gatechat up` and a command in another terminal); SQLite lets one write
-at a time. Entries are only ever added: the database itself refuses to change or delete one.
+at a time. Entries are only ever added: the database itself refuses to change or delete one. What holds
+secrets (whole plans, what was seen, what a person typed) is encrypted: see safe.
 """
 
 from __future__ import annotations
@@ -19,14 +20,19 @@ from typing import Any, Final
 
 from gatechat.assistant.ledger.chain import BEGINNING, Entry, Note, breaks, canonical, hash_of, seal
 from gatechat.assistant.ledger.migrations import MIGRATIONS
+from gatechat.assistant.ledger.safe import KEY_FILE, Altered, Safe
+from gatechat.assistant.problem import Problem
 
 FILE: Final = "ledger.db"
 _BUSY_SECONDS: Final = 10.0
 _COLUMNS: Final = "seq, at, what, subject, state, by, role, face, body, seal, previous, hash"
 
 
-class LedgerError(Exception):
-    """The ledger cannot be opened or written; the text says what to do about it."""
+class LedgerError(Problem):
+    """The ledger cannot be opened, read or written; the text says what to do about it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(503, message)
 
 
 class Moved(Exception):
@@ -46,6 +52,7 @@ class Ledger:
         self._now = now
         self._turn = threading.RLock()
         self._db = _open(path)
+        self._safe = _safe(path, self._db)
 
     def close(self) -> None:
         with self._turn:
@@ -82,7 +89,8 @@ class Ledger:
             (*values, entry.seal, previous, hash),
         )
         if note.document is not None:
-            db.execute("INSERT INTO sealed VALUES (?, ?, ?)", (entry.seq, salt, note.document))
+            closed = self._safe.close(f"{salt}\n{note.document}", f"entry {entry.seq}")
+            db.execute("INSERT INTO sealed VALUES (?, ?)", (entry.seq, closed))
         db.executemany(
             "INSERT OR IGNORE INTO touched VALUES (?, ?, ?)", ((*it, entry.seq) for it in note.touched)
         )
@@ -107,16 +115,27 @@ class Ledger:
         return [row[0] for row in rows]
 
     def document(self, subject: str, *what: str) -> str | None:
-        """The whole document of the newest of the subject's entries of these kinds."""
+        """The whole document of the newest of the subject's entries of these kinds. Raises LedgerError when
+        it is not what was written.
+        """
         marks = ", ".join("?" * len(what))
         row = self._one(
-            "SELECT document FROM sealed JOIN entries USING (seq) WHERE subject = ? AND what IN ("  # noqa: S608
+            "SELECT seq, document FROM sealed JOIN entries USING (seq) WHERE subject = ? AND what IN ("  # noqa: S608
             + marks
             + ") ORDER BY seq DESC LIMIT 1",
             subject,
             *what,
         )
-        return None if row is None else str(row[0])
+        return None if row is None else self._opened(row[1], f"entry {row[0]}").partition("\n")[2]
+
+    def _opened(self, closed: bytes, about: str) -> str:
+        try:
+            return self._safe.open(closed, about)
+        except Altered as altered:
+            raise LedgerError(
+                f"{altered}: nothing is done with it. `gatechat audit verify` says what else is wrong; "
+                f"restore ledger.db and {KEY_FILE} from one backup"
+            ) from altered
 
     def entries(
         self,
@@ -163,24 +182,36 @@ class Ledger:
         ``head``: a hash of an entry that was noted elsewhere; it must still be in the chain.
         """
         problems = list(breaks(self.everything()))
-        for entry, kept, salt, document in self._all(
-            "SELECT entries.seq, seal, salt, document FROM entries LEFT JOIN sealed USING (seq)"
+        for entry, kept, closed in self._all(
+            "SELECT entries.seq, seal, document FROM entries LEFT JOIN sealed USING (seq)"
             " WHERE seal != '' ORDER BY seq"
         ):
-            if document is None:
+            if closed is None:
                 problems.append(f"the document of entry {entry} is missing")
-            elif seal(salt, document) != kept:
-                problems.append(f"the document of entry {entry} was altered")
+            elif not self._fits(closed, f"entry {entry}", kept):
+                problems.append(
+                    f"the document of entry {entry} was altered, or closed with another {KEY_FILE}"
+                )
         if head is not None and self._one("SELECT 1 FROM entries WHERE hash = ?", head) is None:
             problems.append(
                 f"no entry has the hash {head}: the end of the ledger was cut off, or written anew"
             )
         return problems
 
+    def _fits(self, closed: bytes, about: str, kept: str) -> bool:
+        try:
+            salt, _, document = self._safe.open(closed, about).partition("\n")
+        except Altered:
+            return False
+        return seal(salt, document) == kept
+
     def seen(self) -> dict[tuple[str, str], tuple[int | None, Any]]:
         """The gateway as it was when we last looked: (kind, id) -> version and value."""
         rows = self._all("SELECT kind, id, version, value FROM seen")
-        return {(kind, id): (version, json.loads(value)) for kind, id, version, value in rows}
+        return {
+            (kind, id): (version, json.loads(self._opened(closed, f"{kind}/{id}")))
+            for kind, id, version, closed in rows
+        }
 
     def see(self, found: Mapping[tuple[str, str], tuple[int | None, Any] | None]) -> None:
         """Remembers what was found of these resources; None: it is not there."""
@@ -191,12 +222,13 @@ class Ledger:
                 else:
                     db.execute(
                         "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)",
-                        (kind, id, held[0], canonical(held[1])),
+                        (kind, id, held[0], self._safe.close(canonical(held[1]), f"{kind}/{id}")),
                     )
 
     def entered(self, plan: str) -> dict[str, str]:
         """What a person typed for a plan's secrets, by their path."""
-        return dict(self._all("SELECT path, value FROM entered WHERE plan = ?", plan))
+        rows = self._all("SELECT path, value FROM entered WHERE plan = ?", plan)
+        return {path: self._opened(closed, f"{plan} {path}") for path, closed in rows}
 
     def enter(
         self, plan: str, values: Mapping[str, str], *notes: Note, expect: Collection[str | None]
@@ -205,7 +237,7 @@ class Ledger:
         with self.writing() as db:
             if (state := self.state(plan)) not in expect:
                 raise Moved(state)
-            rows = ((plan, path, value) for path, value in values.items())
+            rows = ((plan, path, self._safe.close(it, f"{plan} {path}")) for path, it in values.items())
             db.executemany("INSERT OR REPLACE INTO entered VALUES (?, ?, ?)", rows)
             for note in notes:
                 self._append(db, note)
@@ -271,6 +303,18 @@ def _open(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _safe(path: Path, db: sqlite3.Connection) -> Safe:
+    try:
+        if not (path.parent / KEY_FILE).exists() and db.execute("SELECT 1 FROM sealed LIMIT 1").fetchone():
+            raise OSError(f"{path} was closed with a {KEY_FILE} that is gone")
+        return Safe(path.parent)
+    except OSError as error:
+        db.close()
+        raise LedgerError(
+            f"the ledger's key cannot be used ({error}): restore it, or move {path} away"
+        ) from error
 
 
 def _migrate(db: sqlite3.Connection, path: Path) -> None:

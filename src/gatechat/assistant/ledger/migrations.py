@@ -22,11 +22,10 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX entries_by_subject ON entries (subject, seq);
     CREATE INDEX entries_by_kind ON entries (what, seq);
 
-    -- The whole documents, with their secrets, that entries.seal vouches for.
+    -- The whole documents, with their secrets, that entries.seal vouches for. A BLOB is closed: see safe.
     CREATE TABLE sealed (
         seq      INTEGER PRIMARY KEY REFERENCES entries (seq),
-        salt     TEXT    NOT NULL,
-        document TEXT    NOT NULL
+        document BLOB    NOT NULL
     );
 
     CREATE TRIGGER entries_stay BEFORE UPDATE ON entries
@@ -51,7 +50,7 @@ MIGRATIONS: tuple[str, ...] = (
         kind    TEXT    NOT NULL,
         id      TEXT    NOT NULL,
         version INTEGER,
-        value   TEXT    NOT NULL,
+        value   BLOB    NOT NULL,
         PRIMARY KEY (kind, id)
     ) WITHOUT ROWID;
 
@@ -59,7 +58,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE entered (
         plan  TEXT NOT NULL,
         path  TEXT NOT NULL,
-        value TEXT NOT NULL,
+        value BLOB NOT NULL,
         PRIMARY KEY (plan, path)
     ) WITHOUT ROWID;
 

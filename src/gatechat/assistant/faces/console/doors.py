@@ -8,13 +8,13 @@ link made; the code in it lets one browser in, once. No answer to a model carrie
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+
+from gatechat.assistant.key_file import key_in
 
 KEY_FILE: Final = "approver-key"
 LINK_SECONDS: Final = 24 * 3600.0
@@ -24,31 +24,8 @@ VISIT_SECONDS: Final = 12 * 3600.0
 
 
 def approver_key(data_dir: Path) -> bytes:
-    """The key, made at the first call and readable by its owner alone. Raises OSError."""
-    file = data_dir / KEY_FILE
-    try:
-        key = file.read_bytes().strip()
-    except FileNotFoundError:
-        return _make(data_dir, file)
-    if len(key) < 32:
-        raise OSError(f"{file} is damaged; delete it, and the next start makes a new one")
-    return key
-
-
-def _make(data_dir: Path, file: Path) -> bytes:
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, fresh = tempfile.mkstemp(dir=data_dir, prefix=f".{KEY_FILE}.")  # for its owner alone
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(secrets.token_hex(32).encode() + b"\n")
-        out.flush()
-        os.fsync(descriptor)
-    try:
-        os.link(fresh, file)  # fails when another start was faster: then that key counts
-    except FileExistsError:
-        pass
-    finally:
-        os.unlink(fresh)
-    return file.read_bytes().strip()
+    """The key, made at the first call and readable by its owner alone. Raises what key_in does."""
+    return key_in(data_dir / KEY_FILE)
 
 
 class Doors:
