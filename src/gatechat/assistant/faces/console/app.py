@@ -112,6 +112,8 @@ class Console:
         plan = found.plan if isinstance(found, Change) else found
         redactor = self._redactor()
         entered = self._changes.records.ledger.entered(id)
+        reasons = [f"{it.level.value}: {it.text}" for it in plan.risks]
+        told = {it.text for it in plan.risks}
         return web.page(
             "plan.html",
             status,
@@ -122,7 +124,8 @@ class Console:
             missing=[path for path in plan.secrets if path not in entered],
             makes=_made_by_us(plan),
             problems=[problem_line(it) for it in plan.problems],
-            reasons=[f"{it.level.value}: {it.text}" for it in plan.risks],
+            reasons=reasons,
+            asks=[*reasons, *(words for words in plan.decision.reasons if words not in told)],
             differences=[_shown(edit, redactor) for edit in plan.edits],
         )
 
@@ -215,7 +218,7 @@ def _shown(edit: Edit, redactor: Redactor) -> dict[str, object]:
     return {
         "action": it.action,
         "target": it.target,
-        "there": edit.before is not None,
+        "sides": (edit.before is not None) + (edit.after is not None),
         "notes": it.notes,
         "rows": list(_folded(it.rows)),
     }
