@@ -139,7 +139,8 @@ class Core:
 
 
 def _policy(settings: AssistantSettings) -> policy.Policy:
-    own = (settings.admin_url, settings.url)
+    here = f"http://127.0.0.1:{settings.port}"
+    own = tuple(it for it in (settings.admin_url, settings.url, here, settings.control_url) if it)
     file = settings.policy_file
     if file is None and settings.data_dir is not None and (settings.data_dir / POLICY_FILE).exists():
         file = settings.data_dir / POLICY_FILE

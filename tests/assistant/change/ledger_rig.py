@@ -227,6 +227,9 @@ class PlainDrafts:
         )
         return replace(plan, digest=self.digest(plan))
 
+    async def misled(self, edits: Sequence[Edit]) -> list[Problem]:
+        return []
+
     def digest(self, plan: Plan) -> str:
         return hashlib.sha256(repr((plan.edits, plan.probes, plan.reason)).encode()).hexdigest()
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gatechat.assistant.change import addresses
 from gatechat.assistant.change.addresses import Address, Addresses, all_networks, literal, places, resolve
 
 NAMES = {
@@ -79,6 +80,20 @@ def test_a_name_is_no_address(name: str) -> None:
         ("admin.example", 9180, "the Admin API"),
         ("127.0.0.1", 9090, "control API"),
         ("127.0.0.1", 2379, "etcd"),
+        ("good.example", 2379, "etcd"),
+        ("etcd", 2380, "etcd"),
+        ("10.0.0.9", 9090, "on the machine of https://10.0.0.9:7443"),
+        ("169.254.169.254:", 80, "no host"),
+        ("169.254.169.254:x", None, "no host"),
+        ("127.0.0.1:0x23dc", 80, "no host"),
+        ("127.0.0.1 ", 9180, "the Admin API"),
+        ("localhost..", 9180, "the Admin API"),
+        ("unix:/var/run/docker.sock", 80, "no host"),
+        ("good.example\\@evil.example", 80, "no host"),
+        ("169%2e254%2e169%2e254", 80, "no host"),
+        ("169.254.169\u00ad.254", 80, "no host"),
+        ("", 80, "no host"),
+        ("*", 80, "no host"),
         ("admin.example", 7000, "http://127.0.0.1:7000"),
         ("localhost", 7000, "http://127.0.0.1:7000"),
         ("10.0.0.9", 7443, "https://10.0.0.9:7443"),
@@ -101,6 +116,9 @@ async def test_what_gives_away_the_gateway_is_refused(host: str, port: int | Non
         ("good.example", 80),
         ("unknown.example", 80),
         ("203.0.113.7", 9180),
+        ("a_container-1", 80),
+        ("münchen.example", 80),
+        ("$env://BACKEND", None),
     ],
 )
 async def test_backends_are_let_through(host: str, port: int) -> None:
@@ -119,11 +137,34 @@ async def test_backends_are_let_through(host: str, port: int) -> None:
         ("unknown.example", False),
         ("127.0.0.1", False),
         ("169.254.169.254", False),
+        ("$env://BACKEND", False),
+        ("$secret://vault/1/backend/host", False),
     ],
 )
 async def test_a_policy_may_narrow_upstreams_to_networks_and_hosts(host: str, allowed: bool) -> None:
     rules = Addresses(networks=all_networks(["10.1.0.0/16"]), hosts=("*.corp.example",))
     assert (await rules.refusal(host, 80, known) is None) is allowed
+
+
+async def test_etcd_is_let_through_where_the_policy_lists_it() -> None:
+    rules = Addresses(networks=all_networks(["203.0.113.0/24"]), hosts=("inside.example",))
+    assert await rules.refusal("203.0.113.7", 2379, known) is None
+    assert await rules.refusal("inside.example", 2379, known) is None
+
+
+async def test_every_address_of_this_machine_is_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "_is_here", lambda address: str(address) == "192.0.2.5")
+    rules = Addresses(own=("http://127.0.0.1:7000",))
+    assert "the Admin API" in (await rules.refusal("192.0.2.5", 9180, known) or "")
+    assert "http://127.0.0.1:7000" in (await rules.refusal("192.0.2.5", 7000, known) or "")
+    assert await rules.refusal("192.0.2.6", 9180, known) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "here"), [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("198.51.100.9", False)]
+)
+def test_an_address_that_can_be_bound_is_of_this_machine(address: str, here: bool) -> None:
+    assert addresses._is_here(ip_address(address)) is here
 
 
 async def test_a_listed_name_that_points_to_metadata_is_refused_all_the_same() -> None:
@@ -181,6 +222,44 @@ async def test_a_name_that_does_not_resolve_has_no_addresses() -> None:
             {"plugins": {"openid-connect": {"discovery": "https://idp/x", "redirect_uri": "http://app/x"}}},
             {("idp", 443)},
         ),
+        ("routes", {"plugins": {"rocketmq-logger": {"nameserver_list": ["r:9876"]}}}, {("r", 9876)}),
+        ("routes", {"plugins": {"forward-auth": {"uri": "//h/x"}}}, {("h", None)}),
+        ("routes", {"plugins": {"forward-auth": {"uri": "HTTP://h:8/"}}}, {("h", 8)}),
+        ("routes", {"plugins": {"forward-auth": {"uri": "http://me:pw@h:8/"}}}, {("h", 8)}),
+        (
+            "routes",
+            {"plugins": {"forward-auth": {"uri": "http://bad:80@good/"}}},
+            {("good", 80), ("bad", 80)},
+        ),
+        (
+            "routes",
+            {"plugins": {"forward-auth": {"uri": "http://bad\\@good/"}}},
+            {("http://bad\\@good/", None)},
+        ),
+        ("routes", {"plugins": {"forward-auth": {"uri": "http://[bad]/"}}}, {("http://[bad]/", None)}),
+        (
+            "routes",
+            {"plugins": {"forward-auth": {"uri": "http://bad:99999/"}}},
+            {("http://bad:99999/", None)},
+        ),
+        ("routes", {"plugins": {"forward-auth": {"uri": "http:///bad/"}}}, {("http:///bad/", None)}),
+        ("routes", {"plugins": {"opa": {"host": "http://h:8181"}}}, {("h", 8181)}),
+        (
+            "routes",
+            {"plugins": {"http-logger": {"uri": "http://h/", "log_format": {"to": "$scheme://$host/"}}}},
+            {("h", 80)},
+        ),
+        (
+            "routes",
+            {
+                "plugins": {
+                    "openid-connect": {"proxy_opts": {"http_proxy": "http://p:3128", "no_proxy": "a,b"}}
+                }
+            },
+            {("p", 3128)},
+        ),
+        ("routes", {"plugins": {"proxy-rewrite": {"host": "h", "uri": "//x"}}}, set()),
+        ("routes", {"plugins": {"ai-proxy": {"override": {"endpoint": "https://h/v1"}}}}, {("h", 443)}),
         ("routes", {"plugins": {"cors": {"allow_origins": "http://page"}}}, set()),
         ("routes", {"plugins": {"redirect": {"uri": "https://elsewhere/"}}}, set()),
         ("plugin_metadata", {"tcp": {"host": "t", "port": 1}}, {("t", 1)}),

@@ -18,6 +18,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
+from gatechat.apisix.validation import is_reference
 from gatechat.assistant.change.model import JSON
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -42,7 +43,12 @@ _METADATA: Final = frozenset(
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _COMPATIBLE: Final = IPv6Network("::/96")
 _PART = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
-_HOST_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
+_HOST_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]+))?")
+_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)*")
+"""What a resolver can be asked for; "_" is not for hosts (RFC 952), and containers are called so."""
+_URL = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:[/\\]{2}")
+_SCHEMELESS = re.compile(r"\s*[/\\]{2}[^/\\]")
+_ETCD: Final = (2379, 2380)
 _RESOLVE_SECONDS: Final = 2.0
 
 _TO_BROWSERS: Final = frozenset(
@@ -61,14 +67,18 @@ _TO_BROWSERS: Final = frozenset(
         "blacklist",
         "body",
         "response_example",
+        "no_proxy",
+        "log_format",
     }
 )
 """Fields of plugins whose URLs are told to clients or compared, and never connected to."""
+_URL_FIELDS: Final = re.compile(r"(?:uri|url|endpoint|discovery|host|server|addr|addrs|proxy)$", re.I)
+"""Where resty.http, which APISIX's plugins use, takes "//host/…" for a URL too."""
 _HOST_FIELDS: Final = re.compile(
-    r"(?:^|_)(?:hosts?|hostname|servers?|address|addr|addrs|nodes|sentinels|endpoint_addrs?|ldap_uri|proxy|brokers?)$"
+    r"(?:^|_)(?:hosts?|hostname|servers?|address|addrs?|nodes|sentinels|nameserver_list|ldap_uri|proxy|brokers?)$"
 )
 _NOT_FETCHED_PLUGINS: Final = frozenset(
-    {"redirect", "cors", "referer-restriction", "response-rewrite", "mocking"}
+    {"redirect", "cors", "referer-restriction", "proxy-rewrite", "response-rewrite", "mocking"}
 )
 
 
@@ -154,18 +164,31 @@ def _plugin(conf: JSON, at: str) -> Iterator[Place]:
 
 
 def _text(text: str, path: str, name: str, port: int | None) -> Iterator[Place]:
-    if "://" in text:
-        try:
-            parts = urlsplit(text.strip())
-            host, own = parts.hostname, parts.port
-        except ValueError:
-            return  # the gateway's schema says what is wrong with it
-        if host:
-            scheme = {"https": 443, "wss": 443, "http": 80, "ws": 80}.get(parts.scheme)
-            yield Place(path, host, own or scheme)
+    if _URL.match(text) or (_URL_FIELDS.search(name) and _SCHEMELESS.match(text)):
+        yield from (Place(path, host, own) for host, own in _of_url(text.strip()))
     elif _HOST_FIELDS.search(name) and text:
         host, own = _split(text)
         yield Place(path, host, own or port)
+
+
+def _of_url(url: str) -> Iterator[tuple[str, int | None]]:
+    """Host and port, as more than one reader may take them; where they cannot be told, all of it as a host,
+    which none is.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        yield url, None
+        return
+    scheme = {"https": 443, "wss": 443, "http": 80, "ws": 80}.get(parts.scheme)
+    user, at, _ = parts.netloc.rpartition("@")
+    if not host or "\\" in parts.netloc:
+        yield url, None
+        return
+    yield host, port or scheme
+    if at and (first := _HOST_PORT.fullmatch(user)) and first["port"]:  # to resty.http, the host ends at ":"
+        yield first["v6"] or first["host"], int(first["port"])
 
 
 def _stem(name: str) -> str:
@@ -174,6 +197,7 @@ def _stem(name: str) -> str:
 
 
 def _split(text: str) -> tuple[str, int | None]:
+    """ "[::1]:80" is ("::1", 80). What is not written so comes back whole, as a host that is none."""
     match = _HOST_PORT.fullmatch(text.strip())
     if match is None:
         return text.strip(), None
@@ -267,6 +291,14 @@ class Addresses:
         if address is not None:
             return self._why_not(address, port, named=False) or await self._own(address, port, resolver)
         name = _plain(host).rstrip(".").lower()
+        if is_reference(name):
+            return (
+                "where a reference leads is not known here, and the policy narrows it"
+                if self._narrow
+                else None
+            )
+        if not _NAME.fullmatch(name):
+            return "this is no host: write a name or an address, with a port after one colon if need be"
         if name in _METADATA_NAMES:
             return f"{name} is a cloud's metadata service, which hands out the machine's credentials"
         if any(_is_at(url, name, port) for url in self.own):
@@ -302,8 +334,10 @@ class Addresses:
             return "this is no address to connect to; it would reach the gateway's own machine"
         if address.is_multicast or str(address) == "255.255.255.255":
             return "this is no address of one machine"
-        if address.is_loopback and port is not None and port in CONTROL_PORTS:
+        if port is not None and port in CONTROL_PORTS and _is_here(address):
             return f"port {port} of the gateway's own machine is {CONTROL_PORTS[port]}"
+        if port in _ETCD and not (named or listed):
+            return f"port {port} is etcd's, which holds the whole configuration with its secrets"
         if self._narrow and not named and not listed and not self._host_listed(address):
             return "the policy allows upstreams only in " + ", ".join(map(str, (*self.networks, *self.hosts)))
         return None
@@ -315,13 +349,28 @@ class Addresses:
         for url in self.own:
             parts = urlsplit(url)
             own_port = parts.port or (443 if parts.scheme == "https" else 80)
-            if port != own_port or not parts.hostname:
+            if port not in (own_port, *CONTROL_PORTS) or not parts.hostname:
                 continue
             here = literal(parts.hostname)
             mine = (here,) if here is not None else await resolver(parts.hostname)
-            if address.is_loopback or address in mine:  # the gateway's machine may not be this one
-                return f"this is {url}, which controls the gateway"
+            # the gateway's machine may not be this one
+            if address in mine or (port == own_port and _is_here(address)):
+                what = f"this is {url}" if port == own_port else f"this is on the machine of {url}"
+                return f"{what}, which controls the gateway"
         return None
+
+
+def _is_here(address: Address) -> bool:
+    """Whether it is an address of this machine: only such a one can be bound."""
+    if address.is_loopback:
+        return True
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
 
 
 def _is_at(url: str, name: str, port: int | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
@@ -68,6 +68,10 @@ class Drafts(Protocol):
         secrets: Sequence[str] = (),
         checked: bool = True,
     ) -> Plan: ...
+
+    async def misled(self, edits: Sequence[Edit]) -> Sequence[Problem]:
+        """Where the edits lead that they must not, looked at again: a name may mean another address now."""
+        ...
 
     def digest(self, plan: Plan) -> str: ...
 
@@ -248,7 +252,11 @@ class Changes:
             approvals.check(plan, approval, self._drafts.digest(plan), who)
             edits = fill_in(plan.edits, await _aside(self.records.ledger.entered, id))
             if conflicts := await self._executor.conflicts(edits):
-                await self._stale(plan, conflicts, who)
+                why = "since the plan was made, others changed what it is about"
+                await self._stale(plan, why, map(self._conflict, conflicts), who)
+            if wrong := await self._drafts.misled(edits):
+                words = (f"{it.path}: {it.message}" for it in wrong)
+                await self._stale(plan, "a name leads elsewhere than when the plan was made", words, who)
             try:
                 await _aside(self.records.begun, id, who, approval)
             except Moved as moved:
@@ -335,11 +343,10 @@ class Changes:
             self._live.invalidate()
         return replace(change, plan=replace(plan, state=state))
 
-    async def _stale(self, plan: Plan, conflicts: Sequence[Conflict], who: Principal) -> None:
-        words = "\n".join(self._conflict(it) for it in conflicts)
-        await self._move(plan, "stale", State.STALE, who, why=words)
-        why = "Nothing was written: since the plan was made, others changed what it is about. Plan anew."
-        raise NotReady(replace(plan, state=State.STALE), f"{why}\n{words}")
+    async def _stale(self, plan: Plan, why: str, details: Iterable[str], who: Principal) -> None:
+        words = "\n".join(details)
+        await self._move(plan, "stale", State.STALE, who, why=f"{why}\n{words}")
+        raise NotReady(replace(plan, state=State.STALE), f"Nothing was written: {why}. Plan anew.\n{words}")
 
     def _conflict(self, conflict: Conflict) -> str:
         """What others made of it, as a diff from what the plan was made from."""

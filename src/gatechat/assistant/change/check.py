@@ -77,7 +77,7 @@ class Checker:
         if not secrets_allowed:
             for edit in edits:
                 found += self._inline_secrets(edit)
-        found += await self._addresses(edits)
+        found += await self.addresses(edits)
         if ask:
             found += references(edits, after)
             for several in by_schema.values():
@@ -122,7 +122,8 @@ class Checker:
                 text = "a secret in plain text: whoever reads this conversation could use it"
                 yield Problem(edit.target, f"{name_of(edit.target)}.{secret.dotted}", text, REDACTED, ADVICE)
 
-    async def _addresses(self, edits: Sequence[Edit]) -> list[Problem]:
+    async def addresses(self, edits: Sequence[Edit]) -> list[Problem]:
+        """What the edits would make the gateway connect to and must not, by what names mean now."""
         found = []
         for edit in edits:
             kind, id = edit.target.kind, edit.target.id

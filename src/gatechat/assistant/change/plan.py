@@ -105,6 +105,10 @@ class Drafts:
             trusted=undoes is not None,
         )
 
+    async def misled(self, edits: Sequence[Edit]) -> list[Problem]:
+        """See Checker.addresses."""
+        return await self._checker.addresses(edits)
+
     def digest(self, plan: Plan) -> str:
         """SHA-256 over edits, probes and reason."""
         whole = {
