@@ -49,6 +49,7 @@ _NAME = re.compile(r"[\w-]+(?:\.[\w-]+)*")
 _URL = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:[/\\]{2}")
 _SCHEMELESS = re.compile(r"\s*[/\\]{2}[^/\\]")
 _ETCD: Final = (2379, 2380)
+_AT_ETCD: Final = "port {} is etcd's, which holds the whole configuration with its secrets"
 _RESOLVE_SECONDS: Final = 2.0
 
 _TO_BROWSERS: Final = frozenset(
@@ -216,9 +217,9 @@ def literal(host: str) -> Address | None:
     inet_aton's forms (2852039166, 0xa9fea9fe, 0251.0376.0251.0376, 169.254.43518), IPv6 with brackets or
     zone, wide digits. An IPv6 address that only wraps an IPv4 one (mapped, compatible, NAT64, 6to4) is that.
     """
-    text = _plain(host).strip("[]").partition("%")[0].rstrip(".")
+    text = _plain(host).strip("[]").rstrip(".")
     try:
-        return _unwrapped(IPv6Address(text)) if ":" in text else IPv4Address(text)
+        return _unwrapped(IPv6Address(text.partition("%")[0])) if ":" in text else IPv4Address(text)
     except ValueError:
         return None if ":" in text else _inet_aton(text)
 
@@ -313,6 +314,8 @@ class Addresses:
             wrong = self._why_not(one, port, named=listed) or await self._own(one, port, resolver)
             if wrong:
                 return f"{name} is {one}: {wrong}"
+        if port in _ETCD and not listed and not found:
+            return _AT_ETCD.format(port)
         if self._narrow and not listed and not found:
             allowed = ", ".join(self.hosts) or "none by name"
             return f"{name} is none of the hosts that the policy allows ({allowed})"
@@ -337,7 +340,7 @@ class Addresses:
         if port is not None and port in CONTROL_PORTS and _is_here(address):
             return f"port {port} of the gateway's own machine is {CONTROL_PORTS[port]}"
         if port in _ETCD and not (named or listed):
-            return f"port {port} is etcd's, which holds the whole configuration with its secrets"
+            return _AT_ETCD.format(port)
         if self._narrow and not named and not listed and not self._host_listed(address):
             return "the policy allows upstreams only in " + ", ".join(map(str, (*self.networks, *self.hosts)))
         return None

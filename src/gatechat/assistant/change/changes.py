@@ -41,7 +41,7 @@ from gatechat.assistant.ledger import Entry, Held, Left, Moved, Records
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.problem import Problem as Failure
 from gatechat.assistant.view.configuration import Configuration, Item
-from gatechat.assistant.view.live import Live
+from gatechat.assistant.view.live import Live, revision
 
 log = logging.getLogger(__name__)
 
@@ -337,9 +337,10 @@ class Changes:
 
         await _aside(record)
         owners = any(target.kind == "consumers" and held is None for target, held in left.items())
-        if state is State.APPLIED and not owners:
-            self._live.wrote({(target.kind, target.id): _item(held) for target, held in left.items()})
-        else:  # what was taken back, or went with a consumer, is read anew
+        if state is State.APPLIED and proofs[0].passed and not owners:
+            items = {(target.kind, target.id): _item(held) for target, held in left.items()}
+            self._live.wrote(items, [done.revision for done in execution.steps if done.outcome == "done"])
+        else:  # what was taken back, could not be read back, or went with a consumer, is read anew
             self._live.invalidate()
         return replace(change, plan=replace(plan, state=state))
 
@@ -422,7 +423,7 @@ class Changes:
         execution = Execution([done])
         if answer.status in (200, 201):
             done.edit = replace(edit, target=self._resources.written(edit.target, answer))
-            done.outcome = "done"
+            done.outcome, done.revision = "done", revision(answer)
             proofs = [await prove.read_back([done], self._resources)]
         else:
             execution.failure = f"{answer.status} {words_of(answer)}"

@@ -18,6 +18,7 @@ from gatechat.assistant.change.model import Edit, State, Step
 from gatechat.assistant.change.resources import Refused, Resources, as_written, same_resource
 from gatechat.assistant.ledger import Held
 from gatechat.assistant.problem import Problem
+from gatechat.assistant.view.live import Revision
 
 PATIENCE: Final = 5.0
 """Seconds that an Admin API may be away in the middle of a plan, and that its caches may take to agree."""
@@ -47,6 +48,8 @@ class Done:
     detail: str = ""
     left: Held | None = None
     """What the gateway holds after the step, where it was done."""
+    revision: Revision | None = None
+    """The gateway's, as it answered the write."""
 
     @property
     def step(self) -> Step:
@@ -140,12 +143,12 @@ class Executor:
     async def _write(self, done: Done, there: Held | None) -> None:
         edit = done.edit
         if edit.after is None:
-            await self._resources.delete(edit.target)
+            done.revision = await self._resources.delete(edit.target)
         elif edit.target.id == "":
-            target = await self._resources.create(edit.target.kind, edit.after)
+            target, done.revision = await self._resources.create(edit.target.kind, edit.after)
             done.edit = Edit(edit.action, target, None, edit.after, None, edit.notes)
         elif not same_resource(edit.before, edit.after):
-            await self._resources.put(edit.target, edit.after, there)
+            done.revision = await self._resources.put(edit.target, edit.after, there)
 
     async def compensate(self, steps: Sequence[Done]) -> None:
         """Takes the done steps back, the last first. What cannot be taken back says why in its step."""

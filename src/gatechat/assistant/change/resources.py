@@ -12,6 +12,7 @@ from gatechat.assistant.admin_client import AdminClient, Answer
 from gatechat.assistant.change.model import Edit, Target
 from gatechat.assistant.ledger import Held
 from gatechat.assistant.problem import Problem
+from gatechat.assistant.view.live import Revision, revision
 
 if TYPE_CHECKING:
     from gatechat.assistant.change.write_through import Write
@@ -38,7 +39,8 @@ class Refused(Exception):
 
 class Resources:
     """Values are without times and id. Raises Problem when there is no answer, or one that says that the
-    gateway cannot work now (5xx); Refused when it will not take what was sent.
+    gateway cannot work now (5xx); Refused when it will not take what was sent. Writes return the gateway's
+    revision, where it has one.
     """
 
     def __init__(self, admin: AdminClient) -> None:
@@ -52,13 +54,13 @@ class Resources:
         body = _checked(answer)
         return Held(clean(body["value"]), body.get("modifiedIndex"))
 
-    async def create(self, kind: str, value: Mapping[str, Any]) -> Target:
+    async def create(self, kind: str, value: Mapping[str, Any]) -> tuple[Target, Revision | None]:
         """Has the gateway choose the id; returns where it is."""
         answer = await self._admin.send("POST", f"{PREFIX}/{kind}".encode(), _JSON, _bytes(value))
-        key = str(_checked(answer)["key"])
-        return Target(kind, key.partition(f"/{kind}/")[2])
+        _checked(answer)
+        return self.written(Target(kind, ""), answer), revision(answer)
 
-    async def put(self, target: Target, value: Mapping[str, Any], there: Held | None) -> None:
+    async def put(self, target: Target, value: Mapping[str, Any], there: Held | None) -> Revision | None:
         """Makes the resource exactly ``value``. ``there`` is what it was read as.
 
         Never by PATCH, which before APISIX 3.18 encrypts the secret fields of plugins that are encrypted
@@ -68,15 +70,18 @@ class Resources:
         hidden = KINDS[target.kind].hidden
         if there is not None and hidden and not any(name in value for name in hidden):
             patch = merge_patch(there.value, clean(value))
-            _checked(await self._admin.send("PATCH", path(target), _JSON, _bytes(patch)))
+            answer = await self._admin.send("PATCH", path(target), _JSON, _bytes(patch))
         else:
-            _checked(await self._admin.send("PUT", path(target), _JSON, _bytes(clean(value))))
+            answer = await self._admin.send("PUT", path(target), _JSON, _bytes(clean(value)))
+        _checked(answer)
+        return revision(answer)
 
-    async def delete(self, target: Target) -> None:
+    async def delete(self, target: Target) -> Revision | None:
         """What is not there any more counts as deleted."""
         answer = await self._admin.send("DELETE", path(target), {})
         if answer.status != 404:
             _checked(answer)
+        return revision(answer)
 
     async def invalid(self, edit: Edit) -> Answer | None:
         """What the Admin API says when a resource is none to its schema; None: it is one, or it cannot
