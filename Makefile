@@ -1,6 +1,6 @@
 # Each target makes what it needs: nothing has to be installed first but Python 3.11+ and make.
 .DEFAULT_GOAL := help
-.PHONY: help up test judge conformance lint format regen bench docs env lock clean
+.PHONY: help up test judge jobs conformance lint format regen bench docs env lock clean
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 RUN := .venv/.installed-run
@@ -17,6 +17,9 @@ test: $(DEV) ## every test, against the real Envoy (ARGS="tests/cli -k port" for
 
 judge: $(DEV) ## Apache APISIX's own tests against the gateway (APISIX=path of its source, ARGS="--only t/admin/routes.t")
 	@python -m tests.judge --apisix "$(APISIX)" $(ARGS)
+
+jobs: $(DEV) ## twenty jobs by a scripted model over MCP; counts calls and characters (ARGS="--admin-url …" on any Admin API)
+	@python -m tests.jobs $(ARGS)
 
 conformance: $(DEV) ## the official conformance suite of MCP against our server (installs it and its Node from npm)
 	@.ci/conformance

@@ -1,0 +1,73 @@
+"""The twenty jobs on the embedded gateway: done, and within what a model can be asked to read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import GatewayUnderTest
+from tests.jobs.filled import filled
+from tests.jobs.job import Job
+from tests.jobs.play import JOBS, Target, Told, stage
+
+CALLS = 3.2
+"""A job, on the mean; half of what api7/apisix-mcp took on 41 jobs."""
+CHARACTERS = 2_000
+"""A job, on the mean; a fifth of it."""
+LONGEST = 4_000
+"""Characters of an answer to a question about all of 600 routes."""
+
+
+def target(gateway: GatewayUnderTest) -> Target:
+    app = gateway.gateway
+    metrics = f"{app.metrics_url}/apisix/prometheus/metrics"
+    return Target(
+        app.admin_url, str(gateway.admin.headers["X-API-KEY"]), app.proxy_url, _two(gateway), metrics
+    )
+
+
+def _two(gateway: GatewayUnderTest) -> tuple[str, str]:
+    return gateway.upstream, gateway.upstream2
+
+
+@pytest.fixture
+async def where(gateway: GatewayUnderTest) -> AsyncIterator[Target]:
+    yield target(gateway)
+
+
+def test_there_are_twenty() -> None:
+    assert len(JOBS) == 20
+    assert len({job.name for job in JOBS}) == 20
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.words)
+async def test_done(where: Target, tmp_path: Path, job: Job) -> None:
+    async with stage(where, tmp_path) as made:
+        told = await made.play(job)
+    assert told.possible, told.why
+    assert not told.failed, told.why
+
+
+@pytest.mark.parametrize(
+    ("era", "routes"),
+    [
+        pytest.param("2026-07-28", 600, id="on a gateway that has 600 routes"),
+        pytest.param("2025-11-25", 0, id="by a client of the older era"),
+    ],
+)
+async def test_all_in_a_row(where: Target, tmp_path: Path, era: str, routes: int) -> None:
+    async with filled(where, routes), stage(where, tmp_path, era) as made:
+        told = [await made.play(job) for job in JOBS]
+    assert [one.why for one in told if one.why] == []
+    within(told)
+    assert made.person.asked, "nobody was ever asked"
+
+
+def within(told: Sequence[Told]) -> None:
+    reads = [one.read for one in told]
+    assert sum(read.calls for read in reads) / len(reads) <= CALLS
+    assert sum(read.text for read in reads) / len(reads) <= CHARACTERS
+    assert sum(read.structured for read in reads) / len(reads) <= CHARACTERS
+    assert max(read.longest for read in reads) < LONGEST
