@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from tests.jobs.job import job
 from tests.jobs.model import Model
 from tests.jobs.outside import Outside, key_on
+
+
+JACKS_KEY: Final = "jacks-key-of-a-test"
 
 
 def merge(kind: str, id: str, **value: Any) -> dict[str, Any]:
@@ -257,10 +260,8 @@ async def one_consumer(model: Model, outside: Outside) -> None:
     strict = {"key-auth": {}, **limit(2, key_type="var", key="consumer_name")}
     await outside.route("quotes", "/quotes", plugins=strict)
     await outside.put("consumers/jack", {"username": "jack"})
-    await outside.put(
-        "consumers/jack/credentials/k", {"plugins": {"key-auth": {"key": "jacks-key-of-a-test"}}}
-    )
-    await outside.answers("/quotes", 200, apikey="jacks-key-of-a-test")
+    await outside.put("consumers/jack/credentials/k", {"plugins": {"key-auth": {"key": JACKS_KEY}}})
+    await outside.answers("/quotes", 401)
     now = await model.ask("get", kind="routes", id="quotes", consumer="jack", fields=["plugins.limit-count"])
     assert int(now.find(r'"count": (\d+)')) == 2
     generous = limit(1000, key_type="var", key="consumer_name")
@@ -270,9 +271,7 @@ async def one_consumer(model: Model, outside: Outside) -> None:
 
 
 async def _all_pass(outside: Outside) -> bool:
-    return {(await outside.get("/quotes", apikey="jacks-key-of-a-test")).status_code for _ in range(4)} == {
-        200
-    }
+    return {(await outside.get("/quotes", apikey=JACKS_KEY)).status_code for _ in range(4)} == {200}
 
 
 @job("Allow our page https://app.example to call the API (CORS).", "cors")

@@ -1,4 +1,4 @@
-"""What is outside of the tools: the Admin API, the traffic port, the ledger's file and the person's browser."""
+"""What is outside of the tools: the Admin API, the traffic port, the ledger's file, the person's browser."""
 
 from __future__ import annotations
 

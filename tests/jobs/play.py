@@ -102,10 +102,8 @@ def table(told: Sequence[Told], once: int) -> str:
     )
     done = [one.read for one in told if not one.why]
     number = len(done)
-    means = (
-        f"| **Mean of {len(done)}** | {sum(it.calls for it in done) / number:.1f} "
-        f"| {sum(it.text for it in done) / number:.0f} | {sum(it.structured for it in done) / number:.0f} | |\n"
-    )
+    sums = [sum(of) / number for of in zip(*((it.calls, it.text, it.structured) for it in done), strict=True)]
+    means = f"| **Mean of {number}** | {sums[0]:.1f} | {sums[1]:.0f} | {sums[2]:.0f} | |\n" if done else ""
     return f"{head}{rows}{means}\nOnce, for instructions and tools/list: {once} characters.\n"
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import GatewayUnderTest
+from tests.conftest import ADMIN_KEY, GatewayUnderTest
 from tests.jobs.filled import filled
 from tests.jobs.job import Job
 from tests.jobs.play import JOBS, Target, Told, stage
@@ -20,21 +20,12 @@ LONGEST = 4_000
 """Characters of an answer to a question about all of 600 routes."""
 
 
-def target(gateway: GatewayUnderTest) -> Target:
+@pytest.fixture
+def where(gateway: GatewayUnderTest) -> Target:
     app = gateway.gateway
     metrics = f"{app.metrics_url}/apisix/prometheus/metrics"
-    return Target(
-        app.admin_url, str(gateway.admin.headers["X-API-KEY"]), app.proxy_url, _two(gateway), metrics
-    )
-
-
-def _two(gateway: GatewayUnderTest) -> tuple[str, str]:
-    return gateway.upstream, gateway.upstream2
-
-
-@pytest.fixture
-async def where(gateway: GatewayUnderTest) -> AsyncIterator[Target]:
-    yield target(gateway)
+    backends = (gateway.upstream, gateway.upstream2)
+    return Target(app.admin_url, ADMIN_KEY, app.proxy_url, backends, metrics)
 
 
 def test_there_are_twenty() -> None:
