@@ -8,8 +8,6 @@ import httpx2
 import pytest
 import yaml
 
-from gatechat.assistant.app import create_app
-from gatechat.assistant.settings import AssistantSettings
 from tests.assistant import rig
 from tests.assistant.conftest import Talk
 
@@ -97,18 +95,3 @@ async def test_errors_are_json_that_says_what_to_do(talk: Talk, method: str, pat
     answer = await talk.client.request(method, path)
     assert answer.status_code == status
     assert len(answer.json()["error_msg"]) > 30
-
-
-@pytest.mark.parametrize(
-    ("settings", "warned"),
-    [
-        ({}, False),
-        ({"public_url": "https://gate.example.com"}, True),
-        ({"public_url": "https://gate.example.com", "token": rig.TOKEN}, False),
-    ],
-)
-def test_a_public_name_without_a_token_is_warned_of(
-    settings: dict[str, str], warned: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    create_app(AssistantSettings(**settings))  # type: ignore[arg-type]
-    assert ("no token is set" in caplog.text) is warned

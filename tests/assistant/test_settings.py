@@ -10,17 +10,38 @@ from gatechat.assistant.settings import AssistantSettings, SettingsError
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
-def test_loopback_needs_no_token(host: str) -> None:
-    assert AssistantSettings(host=host).token is None
+def test_on_loopback_nobody_is_asked_to_sign_in(host: str) -> None:
+    assert not AssistantSettings(host=host, allowed_hosts=("localhost", "127.0.0.1")).sign_in_required
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.5", "gateway.example.com"])
-def test_any_other_address_is_refused_without_a_token(host: str) -> None:
-    with pytest.raises(SettingsError, match=r"set a token.*--token.*or stay on host 127\.0\.0\.1"):
-        AssistantSettings(host=host)
-    with pytest.raises(SettingsError, match="16 or more characters"):
-        AssistantSettings(host=host, token="short")
-    assert AssistantSettings(host=host, token="a-token-for-the-test").host == host
+OPENED: dict[str, dict[str, Any]] = {
+    "every address": {"host": "0.0.0.0"},
+    "every address, IPv6": {"host": "::"},
+    "every address, by no name": {"host": ""},
+    "an address of the network": {"host": "192.168.1.5"},
+    "a name": {"host": "gateway.example.com"},
+    "a public name on loopback, as a tunnel has it": {"public_url": "https://gate.example.com"},
+    "another name in Host": {"allowed_hosts": ("localhost", "gate.internal")},
+    "asked for": {"require_sign_in": True},
+}
+"""What lets others call, or asks for sign-in outright."""
+
+
+@pytest.mark.parametrize("settings", OPENED.values(), ids=OPENED)
+def test_beyond_this_machine_callers_must_sign_in(settings: dict[str, Any]) -> None:
+    assert AssistantSettings(**settings).sign_in_required
+    with pytest.raises(SettingsError, match="token: 16 or more characters"):
+        AssistantSettings(token="short", **settings)
+    AssistantSettings(token="a-token-for-the-test", **settings)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [{"token": "t"}, {"issuer": "https://id.example.com/"}, {"oauth": True}],
+    ids=lambda way: next(iter(way)),
+)
+def test_a_way_to_sign_in_that_was_set_is_asked_for(way: dict[str, Any]) -> None:
+    assert AssistantSettings(**way).sign_in_required
 
 
 @pytest.mark.parametrize(
@@ -37,6 +58,9 @@ def test_any_other_address_is_refused_without_a_token(host: str) -> None:
         ({"token": ""}, "token"),
         ({"token": "schlüssel"}, "token"),
         ({"timeout": 0}, "timeout"),
+        ({"rate_limit": -1}, "rate_limit"),
+        ({"issuer": "id.example.com"}, "issuer"),
+        ({"issuer": "http://id.example.com"}, "must be https"),
     ],
 )
 def test_what_cannot_work_is_refused_by_name(settings: dict[str, Any], says: str) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -30,9 +28,7 @@ from gatechat.assistant.faces.mcp.state_key import state_key
 from gatechat.assistant.guard import Guard
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.settings import AssistantSettings
-from gatechat.ports import is_loopback
-
-log = logging.getLogger(__name__)
+from gatechat.assistant.sign_in import SignIn
 
 _HELP = {
     404: "there is nothing here. The Admin API is under /apisix/admin/ (routes, upstreams, services, …); "
@@ -42,15 +38,13 @@ _HELP = {
 
 
 def create_app(settings: AssistantSettings) -> Starlette:
-    """The assistant as an ASGI app with a lifespan. Serve it with uvicorn; it needs no other process."""
-    if settings.token is None and not is_loopback(urlsplit(settings.url).hostname or ""):
-        log.warning(
-            "%s may be reached from other machines, and no token is set: whoever reaches it can change the "
-            "gateway. Set --token, unless what stands before the assistant asks who calls",
-            settings.url,
-        )
+    """The assistant as an ASGI app with a lifespan. Serve it with uvicorn; it needs no other process.
+
+    Raises SettingsError where callers must sign in and nobody could, and what Core and SignIn raise.
+    """
+    sign_in = SignIn(settings)
     core = Core(settings)
-    mcp = McpEndpoint(create_server(core, state_key(settings.data_dir), confirmation(core)), settings)
+    mcp = McpEndpoint(create_server(core, state_key(settings.data_dir), confirmation(core)))
 
     @cache
     def as_yaml() -> bytes:
@@ -91,6 +85,7 @@ def create_app(settings: AssistantSettings) -> Starlette:
                 yield
         finally:
             await core.close()
+            sign_in.close()
 
     app = Starlette(
         routes=[
@@ -105,7 +100,7 @@ def create_app(settings: AssistantSettings) -> Starlette:
             *_console(core, settings),
             Mount("/apisix/admin/", Forwarder(core.admin, settings, _writes_through(core, settings))),
         ],
-        middleware=[Middleware(Guard, settings=settings)],
+        middleware=[Middleware(Guard, settings=settings, sign_in=sign_in)],
         exception_handlers={Problem: _problem, HTTPException: _http_problem, Exception: _unexpected},
         lifespan=lifespan,
     )

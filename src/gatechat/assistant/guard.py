@@ -1,4 +1,4 @@
-"""Who may call: Host, Origin, CORS and the token, asked before any face sees the request.
+"""Who may call: Host, Origin, CORS and sign-in, asked before any face sees the request.
 
 A page in the user's browser can reach loopback as well as the user can. The Origin check keeps foreign pages
 out; the Host check keeps out pages whose name was made to point here (DNS rebinding).
@@ -6,7 +6,6 @@ out; the Host check keeps out pages whose name was made to point here (DNS rebin
 
 from __future__ import annotations
 
-import hmac
 import re
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,16 +16,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.settings import LOCAL_NAMES, AssistantSettings
+from gatechat.assistant.sign_in import SignIn
+from gatechat.assistant.sign_in.contract import SCOPE_KEY
 
-OPEN_PATHS: Final = frozenset(
-    {"/", "/.well-known/ai-plugin.json", "/openapi.yaml", "/openapi.json", "/logo.png", "/legal", "/healthz"}
-)
-"""What an assistant reads before it can know the token. Everything else asks for it."""
+OPEN_PATHS: Final = frozenset({"/", "/openapi.yaml", "/openapi.json", "/logo.png", "/legal", "/healthz"})
+OPEN_FOLDERS: Final = ("/.well-known/", "/oauth/")
+"""What is read or done before one can have signed in. Everything else asks who calls."""
 
 _CORS_METHODS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 _CORS_SECONDS = "600"
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{1,5})?")
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9-]+(?: *, *[A-Za-z0-9-]+)*")
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDERS) or _has_its_own_door(path)
 
 
 def _has_its_own_door(path: str) -> bool:
@@ -37,11 +41,11 @@ def _has_its_own_door(path: str) -> bool:
 class Guard:
     """ASGI middleware around all faces."""
 
-    def __init__(self, app: ASGIApp, settings: AssistantSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: AssistantSettings, sign_in: SignIn) -> None:
         self._app = app
         self._hosts = settings.hosts
         self._origins = settings.origins
-        self._token = settings.token.encode() if settings.token is not None else None
+        self._sign_in = sign_in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -55,6 +59,7 @@ class Guard:
                 back = MutableHeaders(raw=message["headers"])
                 back.add_vary_header("Origin")
                 back["x-content-type-options"] = "nosniff"
+                back.setdefault("access-control-expose-headers", "www-authenticate, retry-after, location")
                 if origin is not None and self._knows(origin):
                     back["access-control-allow-origin"] = origin
             await send(message)
@@ -65,7 +70,9 @@ class Guard:
             if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
                 await self._preflight(headers)(scope, receive, send_with_cors)
                 return
-            self._check_token(scope, headers)
+            if not _is_open(scope["path"]):
+                client = scope.get("client") or ("", 0)
+                scope[SCOPE_KEY] = await self._sign_in.authenticate(headers, client[0])
         except Problem as problem:
             await problem.response()(scope, receive, send_with_cors)
             return
@@ -120,16 +127,3 @@ class Guard:
         if headers.get("access-control-request-private-network") == "true":
             allowed["access-control-allow-private-network"] = "true"
         return Response(status_code=204, headers=allowed)
-
-    def _check_token(self, scope: Scope, headers: Headers) -> None:
-        if self._token is None or scope["path"] in OPEN_PATHS or _has_its_own_door(scope["path"]):
-            return
-        kind, _, given = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1"), self._token):
-            return
-        raise Problem(
-            401,
-            "send the assistant's token: Authorization: Bearer <token>. It is what --token or "
-            "GATECHAT_TOKEN was set to when the assistant was started",
-            {"www-authenticate": "Bearer"},
-        )

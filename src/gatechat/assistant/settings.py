@@ -29,7 +29,14 @@ class AssistantSettings:
 
     ``public_url``: the assistant as its callers see it; the manifest and the OpenAPI document name it.
     ``admin_key``: sent to the Admin API as X-API-KEY, never shown; None sends none.
-    ``token``: what callers must send as ``Authorization: Bearer``; None asks for none, only on loopback.
+    ``token``: one for all callers to send as ``Authorization: Bearer``; others are made by `gatechat token`.
+    ``require_sign_in``: ask for sign-in also where only this machine can call.
+    ``oauth``: whether the built-in OAuth authorization server is on.
+    ``issuer``: an OAuth issuer whose JWTs are taken; ``issuer_audience`` must be in their "aud" (None: the
+    address of /mcp), ``issuer_role_claim`` names the claim that holds roles, and ``issuer_roles`` what its
+    values mean here, each "theirs=ours" ("sre=approver"); without any, they are our roles' names.
+    ``rate_limit``: requests a minute of each principal; 0: any number; None: 600 of each who signed in, and
+    any number from this machine where no sign-in is asked for.
     ``verification_tokens``: what ChatGPT hands out when a plugin with a token is registered.
     ``allowed_origins``: web origins besides ChatGPT's and this machine's own.
     ``allowed_hosts``: names in a Host header besides those of this machine, ``public_url`` and ``host``.
@@ -37,6 +44,7 @@ class AssistantSettings:
     ``policy_file``: what may be changed, see gatechat.assistant.change.policy; None: ``policy.toml`` in
     ``data_dir``, if there is one.
     ``metrics_url``: the gateway's Prometheus page; None: there is none that we know of.
+    ``control_url``: the Control API of the gateway's data plane; None: there is none that we know of.
     ``example_backend``: "host:port" of the API that the documents' examples put behind the gateway.
     """
 
@@ -46,6 +54,13 @@ class AssistantSettings:
     admin_url: str = "http://127.0.0.1:9180"
     admin_key: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+    require_sign_in: bool = False
+    oauth: bool = False
+    issuer: str | None = None
+    issuer_audience: str | None = None
+    issuer_role_claim: str = "roles"
+    issuer_roles: tuple[str, ...] = ()
+    rate_limit: int | None = None
     verification_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     gateway_url: str = "http://localhost:9080"
     contact_email: str = "support@example.com"
@@ -56,20 +71,26 @@ class AssistantSettings:
     data_dir: Path | None = None
     policy_file: Path | None = None
     metrics_url: str | None = None
+    control_url: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "public_url", _url("public_url", self.public_url or self._own_url()))
         object.__setattr__(self, "admin_url", _url("admin_url", self.admin_url))
         object.__setattr__(self, "gateway_url", _url("gateway_url", self.gateway_url))
+        if self.control_url is not None:
+            object.__setattr__(self, "control_url", _url("control_url", self.control_url))
         for name, secret in (("token", self.token), ("admin_key", self.admin_key)):
             if secret is not None and not _visible(secret):
                 raise SettingsError(f"{name}: only visible ASCII characters, as a header can carry them")
-        if not is_loopback(self.host) and len(self.token or "") < SHORTEST_TOKEN:
+        if self.opened_by is not None and self.token is not None and len(self.token) < SHORTEST_TOKEN:
             raise SettingsError(
-                f"host {self.host} lets other machines change the gateway: set a token of {SHORTEST_TOKEN} "
-                "or more characters that callers must send (--token or GATECHAT_TOKEN), or stay on host "
-                "127.0.0.1. `python3 -c 'import secrets; print(secrets.token_urlsafe(32))'` makes one"
+                f"token: {SHORTEST_TOKEN} or more characters, because of {self.opened_by}. "
+                "`python3 -c 'import secrets; print(secrets.token_urlsafe(32))'` makes one"
             )
+        if self.issuer is not None:
+            _check_issuer(self.issuer)
+        if self.rate_limit is not None and self.rate_limit < 0:
+            raise SettingsError("rate_limit: requests a minute, 0 for any number")
         if self.timeout <= 0:
             raise SettingsError("timeout: greater than 0")
 
@@ -80,6 +101,27 @@ class AssistantSettings:
     def url(self) -> str:
         """``public_url``, which is always set after the checks."""
         return self.public_url or self._own_url()
+
+    @property
+    def opened_by(self) -> str | None:
+        """The setting that lets others than this machine call, or asks for sign-in outright; else None.
+
+        A public name counts even on loopback: what a proxy or a tunnel brings also comes from there.
+        """
+        if not is_loopback(self.host):
+            return f"host {self.host}"
+        if not is_loopback(urlsplit(self.url).hostname or ""):
+            return f"public_url {self.url}"
+        named = next((name for name in self.allowed_hosts if not is_loopback(name)), None)
+        if named is not None:
+            return f"allowed_hosts {named}"
+        return "require_sign_in" if self.require_sign_in else None
+
+    @property
+    def sign_in_required(self) -> bool:
+        """Whether who sends no credentials is refused."""
+        ways = (self.token, self.issuer, self.oauth or None)
+        return self.opened_by is not None or any(way is not None for way in ways)
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -105,6 +147,13 @@ def _is_any_address(host: str) -> bool:
 
 def _visible(text: str) -> bool:
     return text.isascii() and text.isprintable() and " " not in text and text != ""
+
+
+def _check_issuer(issuer: str) -> None:
+    _url("issuer", issuer)
+    parts = urlsplit(issuer)
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise SettingsError(f"issuer: {issuer} must be https, so that nobody on the way can give other keys")
 
 
 def _url(name: str, url: str) -> str:

@@ -25,7 +25,9 @@ from gatechat.assistant.change.write_through import Waiting, Write, read
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.settings import AssistantSettings
+from gatechat.assistant.sign_in import principal_of, require
 
+FACE: Final = "admin-api"
 PREFIX: Final = b"/apisix/admin/"
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -51,13 +53,15 @@ class Forwarder:
     ) -> None:
         self._admin = admin
         self._changes = changes
-        self._who = Principal("local" if settings.token is None else "token", Role.EDITOR, "admin-api")
         self._timeout = settings.timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         if request.method not in METHODS:
             raise HTTPException(405, headers={"allow": ", ".join((*METHODS, "OPTIONS"))})
+        who = principal_of(scope, FACE)
+        if request.method != "GET":
+            require(who, Role.EDITOR, "to change the gateway")
         path = admin_path(scope["raw_path"])
         query = admin_query(scope["query_string"])
         if request.headers.get("content-encoding", "identity") != "identity":
@@ -66,7 +70,7 @@ class Forwarder:
         if self._changes is not None and request.method != "GET":
             write = read(request.method, path[len(PREFIX) :], query, body)
             if write is not None:
-                await (await self._write(self._changes, write))(scope, receive, send)
+                await (await self._write(self._changes, write, who))(scope, receive, send)
                 return
         started = time.perf_counter()
         answer = await self._admin.send(
@@ -85,10 +89,10 @@ class Forwarder:
         back = {name: answer.headers[name] for name in _TO_CALLER if name in answer.headers}
         await Response(answer.body, answer.status, back)(scope, receive, send)
 
-    async def _write(self, changes: Changes, write: Write) -> Response:
+    async def _write(self, changes: Changes, write: Write, who: Principal) -> Response:
         """The Admin API's own answer; 202 with the plan when a person must approve it first."""
         started = time.perf_counter()
-        answer = await changes.write_through(write, self._who)
+        answer = await changes.write_through(write, who)
         took = (time.perf_counter() - started) * 1000
         name = f"{write.target.kind}/{write.target.id}"
         if isinstance(answer, Waiting):

@@ -56,6 +56,8 @@ def manifest(settings: AssistantSettings) -> dict[str, Any]:
             "authorization_type": "bearer",
             "verification_tokens": dict(settings.verification_tokens),
         }
+    elif settings.sign_in_required:
+        auth = {"type": "user_http", "authorization_type": "bearer"}
     return {
         "schema_version": "v1",
         "name_for_human": NAME_FOR_HUMAN,

@@ -36,7 +36,7 @@ def document(settings: AssistantSettings) -> dict[str, Any]:
     }
     parts: dict[str, Any] = {"schemas": components(), "responses": {"Refused": refused}}
     secured: dict[str, Any] = {}
-    if settings.token is not None:
+    if settings.sign_in_required:
         parts["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         secured = {"security": [{"token": []}]}
     return {

@@ -1,4 +1,4 @@
-"""Streamable HTTP at /mcp. Whoever gets here was let in by the guard: Host, Origin and token are checked."""
+"""Streamable HTTP at /mcp. The guard let in whoever gets here: Host, Origin and sign-in are checked."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
 from gatechat.apisix.kinds import LARGEST_BODY
-from gatechat.assistant.faces.mcp.who import LOCAL, SCOPE_KEY, SHARED_TOKEN
-from gatechat.assistant.settings import AssistantSettings
+from gatechat.assistant.faces.mcp.who import FACE
+from gatechat.assistant.sign_in import principal_of
 
 PATH: Final = "/mcp"
 _MOST_SESSIONS: Final = 1_000
@@ -26,8 +26,7 @@ class McpEndpoint:
     only in one can they be asked something during a call. A session belongs to the principal that opened it.
     """
 
-    def __init__(self, server: Server[Any], settings: AssistantSettings) -> None:
-        self._principal = LOCAL if settings.token is None else SHARED_TOKEN
+    def __init__(self, server: Server[Any]) -> None:
         self._sessions = StreamableHTTPSessionManager(
             server, max_request_body_size=LARGEST_BODY, max_sessions=_MOST_SESSIONS
         )
@@ -39,9 +38,8 @@ class McpEndpoint:
             yield
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        principal = self._principal
-        scope[SCOPE_KEY] = principal
-        scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=principal.name, scopes=[]))
+        owner = AccessToken(token="", client_id=principal_of(scope, FACE).name, scopes=[])
+        scope["user"] = AuthenticatedUser(owner)
 
         async def send_for_browsers(message: Message) -> None:
             if message["type"] == "http.response.start":
