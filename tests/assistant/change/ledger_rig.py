@@ -95,6 +95,8 @@ class AdminInMemory:
         path = target.decode().partition("?")[0].removeprefix("/apisix/admin/")
         if self.away:
             raise Failure(502, "the Admin API is away")
+        if method == "HEAD":
+            return _answer(200, {})
         if method == "GET":
             return self._get(path)
         if path.startswith("schema/"):

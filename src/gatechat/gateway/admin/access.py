@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import MutableMapping
+import secrets
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final, TypeAlias
@@ -58,9 +59,11 @@ class AdminSettings:
 class Guard:
     """ASGI middleware: refuses strangers (403) and wrong keys (401), answers preflights, adds headers."""
 
-    def __init__(self, app: ASGIApp, settings: AdminSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: AdminSettings, revision: Callable[[], int]) -> None:
         self._app = app
         self._settings = settings
+        self._revision = revision
+        self._start = secrets.token_hex(4)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -69,7 +72,7 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _add_headers(message)
+                _add_headers(message, f"{self._start}.{self._revision()}")
             await send(message)
 
         early = self._early_answer(Request(scope))
@@ -128,9 +131,13 @@ def _is_foreign(request: Request) -> bool:
     return origin is not None and origin not in ("localhost", "127.0.0.1", "::1")
 
 
-def _add_headers(message: MutableMapping[str, Any]) -> None:
+def _add_headers(message: MutableMapping[str, Any], revision: str) -> None:
+    """``revision`` goes up with every write, and is another one after a restart: while it stays the same,
+    nothing changed.
+    """
     headers = MutableHeaders(scope=message)
     headers["Server"] = VERSION
+    headers["X-Gatechat-Revision"] = revision
     headers["X-Gatechat-Version"] = __version__  # how the assistant knows which gateway it is
     for name, value in _CORS.items():
         headers.setdefault(name, value)

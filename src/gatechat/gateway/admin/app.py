@@ -49,7 +49,7 @@ def create_admin_app(
     ]
     return Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, settings=settings)],
+        middleware=[Middleware(Guard, settings=settings, revision=lambda: apply.state.revision)],
         exception_handlers={Refused: _refused, HTTPException: _no_such_path, Exception: _failed},
     )
 
