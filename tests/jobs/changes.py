@@ -8,7 +8,6 @@ from tests.jobs.job import job
 from tests.jobs.model import Model
 from tests.jobs.outside import Outside, key_on
 
-
 JACKS_KEY: Final = "jacks-key-of-a-test"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,14 +35,20 @@ both_eras = pytest.mark.parametrize("era", rig.ERAS)
 
 
 async def echo(core: Core, arguments: dict[str, Any], who: Principal) -> Outcome:
-    return Outcome(f"said {arguments['word']}", {"word": arguments["word"], "by": who.name})
+    return Outcome(f"said {arguments['word']}", {"word": arguments["word"], "by": who.name, "rows": ["hi"]})
 
 
 async def fails(core: Core, arguments: dict[str, Any], who: Principal) -> Outcome:
     raise RuntimeError("a cause that is nobody's business")
 
 
-ECHO = rig.row("echo", rig.READS, echo, {"word": {"type": "string"}})
+ECHO = replace(
+    rig.row("echo", rig.READS, echo, {"word": {"type": "string"}}),
+    output_schema={
+        "type": "object",
+        "properties": {"word": {"type": "string"}, "rows": {"type": "array"}},
+    },
+)
 FAILS = rig.row("fails", rig.READS, fails, {})
 
 
@@ -78,12 +85,20 @@ async def test_every_hint_is_said_and_every_schema_is_closed(era: str) -> None:
 
 
 @both_eras
-async def test_an_answer_is_text_for_the_model_and_data_beside_it(era: str) -> None:
+async def test_whichever_part_a_client_gives_its_model_the_words_are_in_it(era: str) -> None:
     async with rig.client(server(ECHO), era) as client:
         result = await client.call_tool("echo", {"word": "hi"})
+        (tool,) = (await client.list_tools()).tools
     assert [part.text for part in result.content if isinstance(part, TextContent)] == ["said hi"]
-    assert result.structured_content == {"word": "hi", "by": "local"}
+    assert result.structured_content == {"answer": "said hi", "word": "hi"}
+    assert result.meta
+    assert result.meta["gatechat/data"] == {"word": "hi", "by": "local", "rows": ["hi"]}
     assert result.is_error is False
+    assert tool.output_schema == {
+        "type": "object",
+        "required": ["answer"],
+        "properties": {"answer": {"type": "string"}, "word": {"type": "string"}},
+    }
 
 
 @both_eras
@@ -110,7 +125,7 @@ async def test_an_error_is_a_result_that_says_how_to_go_on(
     assert result.is_error
     assert says in result.content[0].text
     assert "nobody's business" not in result.content[0].text
-    assert result.structured_content is None
+    assert result.structured_content == {"answer": result.content[0].text}
 
 
 # Words

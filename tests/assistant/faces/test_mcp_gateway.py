@@ -70,6 +70,7 @@ async def test_without_a_persons_yes_nothing_risky_happens(gateway: GatewayUnder
         for _ in range(2):
             result = await client.call_tool("apply", {"plan": plan})
             assert result.structured_content == {
+                "answer": text(result),
                 "plan": plan,
                 "state": "waiting",
                 "page": f"http://localhost:{port}/plans/{plan}",
@@ -96,7 +97,8 @@ async def test_what_a_tool_answers_is_what_its_schema_promises(gateway: GatewayU
         for tool, arguments in calls.items():
             result = await client.call_tool(tool, arguments)
             assert not result.is_error, text(result)
-            assert result.structured_content is not None
+            assert result.structured_content
+            assert result.structured_content["answer"] == text(result)
         docs = await client.read_resource("plugin-docs://key-auth")
         route = await client.read_resource("route://r1")
     assert docs.contents

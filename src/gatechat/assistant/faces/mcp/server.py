@@ -124,10 +124,11 @@ class _Face:
             try:
                 question = await self._confirmation.settle(context, params, who)
             except Problem as problem:
-                return as_result(Outcome.error(problem.message))
+                return as_result(Outcome.error(problem.message), None)
             if question is not None:
                 return question
-        return as_result(await self._core.call(params.name, params.arguments or {}, who))
+        outcome = await self._core.call(params.name, params.arguments or {}, who)
+        return as_result(outcome, self._core.tools.get(params.name))
 
     async def list_resources(
         self, context: Context, params: PaginatedRequestParams | None
@@ -222,6 +223,23 @@ class _Face:
         return CompleteResult(completion=found)
 
 
+ANSWER: Final = "answer"
+"""The field of structured content that holds the words: some clients give their model nothing else."""
+DATA: Final = "gatechat/data"
+"""Where an answer's lists and objects are, in ``_meta``: for programs and pages, not for models."""
+_PLAIN: Final = frozenset({"string", "integer", "number", "boolean", "null"})
+
+
+def _plain(schema: Mapping[str, Any]) -> bool:
+    kind = schema.get("type", "object")
+    return set([kind] if isinstance(kind, str) else kind) <= _PLAIN
+
+
+def _beside(tool: Tool) -> dict[str, Any]:
+    """The fields of a tool's data that stand beside the words: plain values, which cost little."""
+    return {name: part for name, part in tool.output_schema.get("properties", {}).items() if _plain(part)}
+
+
 def as_mcp(tool: Tool) -> McpTool:
     """A row of the table as tools/list says it."""
     hints = tool.hints
@@ -230,7 +248,11 @@ def as_mcp(tool: Tool) -> McpTool:
         title=tool.title,
         description=tool.words,
         input_schema=dict(tool.input_schema),
-        output_schema=dict(tool.output_schema),
+        output_schema={
+            "type": "object",
+            "required": [ANSWER],
+            "properties": {ANSWER: {"type": "string"}, **_beside(tool)},
+        },
         annotations=ToolAnnotations(
             read_only_hint=hints.read_only,
             destructive_hint=hints.destructive,
@@ -241,10 +263,17 @@ def as_mcp(tool: Tool) -> McpTool:
     )
 
 
-def as_result(outcome: Outcome) -> CallToolResult:
-    """The text for the model; the data beside it where it keeps the promise of the output schema."""
+def as_result(outcome: Outcome, tool: Tool | None) -> CallToolResult:
+    """The same words as text and as structured content, because clients differ in which of the two they give
+    to their model: Claude Code and Codex only the latter, most others only the former, ChatGPT and claude.ai
+    both. So neither may lack anything, and nothing is said in a second form: what the words tell already,
+    row for row and field for field, goes into ``_meta``, which no model reads.
+    """
+    beside = _beside(tool) if tool is not None else {}
+    plain = {name: part for name, part in outcome.data.items() if name in beside}
     return CallToolResult(
         content=[TextContent(type="text", text=outcome.text)],
-        structured_content=None if outcome.is_error else outcome.data,
+        structured_content={ANSWER: outcome.text, **plain},
         is_error=outcome.is_error,
+        _meta={DATA: outcome.data} if outcome.data else None,
     )

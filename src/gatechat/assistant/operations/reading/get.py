@@ -31,7 +31,7 @@ INPUT: Final = {
 }
 OUTPUT: Final = {
     "type": "object",
-    "properties": {"value": {"type": "object"}, "from": {"type": "object"}, "modified_index": {}},
+    "properties": {"value": {"type": "object"}, "from": {"type": "object"}, "modified_index": {"type": ["integer", "null"]}},
 }
 
 
