@@ -16,10 +16,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gatechat.apisix.bodies import MISSING
 from gatechat.apisix.kinds import KINDS, PREFIX
 from gatechat.gateway.admin import answers
 from gatechat.gateway.admin.access import AdminSettings, Guard
-from gatechat.gateway.admin.bodies import MISSING, BadBody, decode_json, read_body
+from gatechat.gateway.admin.bodies import BadBody, decode_json, read_body
 from gatechat.gateway.admin.catalogue import kind_schema, plugin_answer, plugin_names
 from gatechat.gateway.admin.checks import kind_validator
 from gatechat.gateway.admin.differs import STREAM_OFF

@@ -7,10 +7,11 @@ from typing import Any
 
 import yaml
 
+from gatechat.apisix.bodies import MISSING
 from gatechat.apisix.kinds import KINDS, Kind
 from gatechat.apisix.schemas import PLUGIN_LIST
 from gatechat.apisix.validation import Validator
-from gatechat.gateway.admin.bodies import MISSING, BadBody, decode_json
+from gatechat.gateway.admin.bodies import BadBody, decode_json
 from gatechat.gateway.admin.checks import check
 from gatechat.gateway.model import JSON, Refused, State
 

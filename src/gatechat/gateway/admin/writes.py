@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from gatechat.apisix.bodies import DEEPEST, MISSING, is_deep
 from gatechat.apisix.kinds import Kind
 from gatechat.gateway.admin.answers import KeyNotFound
-from gatechat.gateway.admin.bodies import DEEPEST, MISSING, is_deep
 from gatechat.gateway.admin.checks import check, check_unused
 from gatechat.gateway.model import JSON, Delete, Edit, Put, Refused, Resource, State
 
