@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from gatechat.assistant.change.plan import PlanRequest
 from gatechat.assistant.admin_client import Answer
 from gatechat.assistant.change.policy import Policy
+from gatechat.assistant.change.redact import Secret
 from gatechat.assistant.change.resources import Resources, clean, words_of
+from gatechat.assistant.change.shown import shown
 from gatechat.assistant.change.telling import plan_text
 from gatechat.assistant.change.turns import Turns
 from gatechat.assistant.change.write_through import Waiting, Write, not_there
@@ -79,13 +81,15 @@ class Drafts(Protocol):
 
 
 class NotReady(Failure):
-    """A plan cannot be applied as things are. The message says why and what to do; ``plan`` is as it is
-    now.
+    """A plan cannot be applied as things are. ``words`` say why and what to do, ``details`` quote the
+    gateway, the message is both; ``plan`` is as it is now.
     """
 
-    def __init__(self, plan: Plan, message: str) -> None:
-        super().__init__(409, message)
+    def __init__(self, plan: Plan, words: str, details: str = "") -> None:
+        super().__init__(409, f"{words}\n{details}".rstrip())
         self.plan = plan
+        self.words = words
+        self.details = details
 
 
 class Unknown(Failure):
@@ -152,6 +156,17 @@ class Changes:
         await _aside(self.records.planned, plan, who)
         return plan
 
+    async def plan_edits(
+        self, edits: Sequence[Edit], reason: str, who: Principal, *, problems: Sequence[Problem] = ()
+    ) -> Plan:
+        """Of edits that are ready, as files give them; ``problems`` are what was wrong with the files.
+
+        Raises Problem when the Admin API cannot be asked.
+        """
+        plan = await self._drafts.of_edits(edits, reason, who, problems=problems)
+        await _aside(self.records.planned, plan, who)
+        return plan
+
     async def state(self, id: str) -> Plan | Change:
         """The plan as it is now, or how its apply ended. Raises Unknown."""
         plan = await self._plan(id)
@@ -180,9 +195,11 @@ class Changes:
 
     # -- approve ---------------------------------------------------------------------------------------------
 
-    async def approve(self, id: str, who: Principal, channel: str) -> Approval:
-        """Raises NotApproved, Unknown."""
+    async def approve(self, id: str, who: Principal, channel: str, *, shown: str | None = None) -> Approval:
+        """``shown``: the digest of the plan that the person saw. Raises NotApproved, Unknown."""
         plan = await self._plan(id)
+        if shown is not None and shown != plan.digest:
+            raise NotApproved("the plan is not the one that was shown: look at it again")
         entered = await _aside(self.records.ledger.entered, id)
         given = approvals.grant(
             plan,
@@ -345,9 +362,9 @@ class Changes:
         return replace(change, plan=replace(plan, state=state))
 
     async def _stale(self, plan: Plan, why: str, details: Iterable[str], who: Principal) -> None:
-        words = "\n".join(details)
-        await self._move(plan, "stale", State.STALE, who, why=f"{why}\n{words}")
-        raise NotReady(replace(plan, state=State.STALE), f"Nothing was written: {why}. Plan anew.\n{words}")
+        found = "\n".join(details)
+        await self._move(plan, "stale", State.STALE, who, why=f"{why}\n{found}")
+        raise NotReady(replace(plan, state=State.STALE), f"Nothing was written: {why}. Plan anew.", found)
 
     def _conflict(self, conflict: Conflict) -> str:
         """What others made of it, as a diff from what the plan was made from."""
@@ -358,16 +375,14 @@ class Changes:
     def _why_not(self, plan: Plan) -> str:
         match plan.state:
             case State.WAITING:
-                why = "; ".join(plan.decision.reasons)
                 return (
-                    f"Plan {plan.id} waits for a person's approval ({why}). It is given on "
+                    f"Plan {plan.id} waits for a person's approval. It is given on "
                     f"{self.page(plan.id)} or "
                     f"with `gatechat approve {plan.id}` in a terminal. Ask for its state after that, "
                     "then apply it."
                 )
             case State.REFUSED:
-                words = "; ".join(it.message for it in plan.problems) or "; ".join(plan.decision.reasons)
-                return f"Plan {plan.id} cannot be applied: {words}. Plan anew."
+                return f"Plan {plan.id} cannot be applied: its state says why. Plan anew."
             case State.APPLYING:
                 return f"Plan {plan.id} is being applied. Ask for its state."
             case _:
@@ -377,58 +392,70 @@ class Changes:
 
     async def write_through(self, write: Write, who: Principal) -> Answer | Waiting:
         """A write to the Admin API that is passed through: planned, decided upon, and done at once if it
-        may be.
+        may be. A redacted value in it means: keep what is there.
 
-        The answer is the Admin API's own. Raises Problem: 403 where the policy refuses it, 409 when others
-        were faster, 502 and 504 when it is not known whether it was done.
+        The answer is the Admin API's own, without secrets. Raises Problem: 403 where the policy refuses it,
+        409 when others were faster, 502 and 504 when it is not known whether it was done.
         """
         async with self._turns.turn():
             await self._clean_up()
             there = await self._resources.get(write.target) if write.target.id else None
+            write = write.restored(self.records.redactor(), there)
             edit = write.edit(there)
             if edit is None:
                 return not_there()
-            if edit.after is not None and (invalid := await self._resources.invalid(edit)) is not None:
-                return invalid
             reason = f"{write.method} {write.target.kind}/{write.target.id}".rstrip("/")
             plan = self._passing(await self._drafts.of_edits((edit,), reason, who, checked=False), who)
             if plan.state is State.WAITING:
+                if edit.after is not None and (invalid := await self._resources.invalid(edit)) is not None:
+                    return self._shown(invalid, edit)
                 plan = await self._drafts.of_edits((edit,), reason, who)
             if plan.state is State.REFUSED:
                 raise _refusal(plan)
             if plan.state is State.WAITING:
+                if write.query:
+                    raise Failure(400, _NOT_IN_A_PLAN.format(why="; ".join(plan.decision.reasons)))
                 await _aside(self.records.planned, plan, who)
                 return Waiting(plan)
             await _aside(self.records.planned_and_begun, plan, who)
             return await asyncio.shield(asyncio.create_task(self._pass_through(plan, edit, write, who)))
 
     def _passing(self, plan: Plan, who: Principal) -> Plan:
-        """Whoever speaks to the Admin API itself is asked only what is risky indeed, if risk alone is the
-        reason.
-        """
-        if plan.state is not State.WAITING or plan.risk is Level.HIGH or plan.secrets:
+        """What the policy's ``pass_through`` lets pass at once, if its risk is the only reason to ask."""
+        if plan.state is not State.WAITING or plan.secrets:
             return plan
-        if self._settings.policy.decide(replace(plan, risk=Level.LOW), who).verdict != "allow":
-            return plan
-        reasons = ("its risk is not high, and it came as a call of the Admin API", *plan.decision.reasons)
-        return replace(plan, state=State.READY, decision=Decision("allow", reasons))
+        decision = self._settings.policy.decide_passing(plan, who)
+        return plan if decision is None else replace(plan, state=State.READY, decision=decision)
 
     async def _pass_through(self, plan: Plan, edit: Edit, write: Write, who: Principal) -> Answer:
         """When no answer comes, the plan stays under way: how it ended is looked up at the next occasion."""
         started = self._settings.now()
         done = Done(edit)
         server = (await self._live.configuration(inf)).server
-        answer = await self._resources.pass_on(write, edit, server)
+        try:
+            answer = self._shown(await self._resources.pass_on(write, edit, server), edit)
+        except Failure as failure:
+            message = self.records.redactor().scrub(failure.message, self._secrets(edit))
+            raise Failure(failure.status, message) from failure
         proofs: list[Proof] = []
         execution = Execution([done])
         if answer.status in (200, 201):
             done.edit = replace(edit, target=self._resources.written(edit.target, answer))
-            done.outcome, done.revision = "done", revision(answer)
+            done.outcome = "done"
             proofs = [await prove.read_back([done], self._resources)]
         else:
             execution.failure = f"{answer.status} {words_of(answer)}"
         await self._end(plan, execution, execution.state, proofs, None, started, who)
         return answer
+
+    def _shown(self, answer: Answer, edit: Edit) -> Answer:
+        return shown(answer, self.records.redactor(), self._secrets(edit))
+
+    def _secrets(self, edit: Edit) -> list[Secret]:
+        """Those of both sides, which the gateway's words may repeat."""
+        redactor, target = self.records.redactor(), edit.target
+        sides = (edit.before, edit.after)
+        return [it for side in sides for it in redactor.secrets(target.kind, side, target.id)]
 
     # -- undo ------------------------------------------------------------------------------------------------
 
@@ -515,6 +542,12 @@ def _is_beyond_help(change: Change) -> bool:
     """Whether all that is left of a broken change is for people to mend."""
     left = [step for step in change.steps if step.outcome == "not compensated"]
     return change.state is State.BROKEN and all(step.detail in FOR_GOOD for step in left)
+
+
+_NOT_IN_A_PLAN: Final = (
+    "this must be approved by a person first ({why}), and what waits cannot keep ttl or force: leave them out. "
+    "Before something is deleted that others use, change or delete those, in one plan or one after the other"
+)
 
 
 def _refusal(plan: Plan) -> Failure:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from gatechat.assistant.change.model import Target
+from gatechat.assistant.change.model import Action, Edit, Target
 from gatechat.assistant.change.resources import same_resource
 
 Seen: TypeAlias = Mapping[tuple[str, str], tuple[int | None, Any]]
 """(kind, id) -> version and value."""
 
-NEVER: Final[Seen] = {}
+_ACTIONS: Final = {"created": Action.CREATE, "changed": Action.REPLACE, "deleted": Action.DELETE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,11 @@ class Drift:
         if self.before is None:
             return "created"
         return "deleted" if self.after is None else "changed"
+
+
+def edits(found: Iterable[Drift]) -> list[Edit]:
+    """The same as if they had been planned, to be shown as plans are."""
+    return [Edit(_ACTIONS[it.what], it.target, it.before, it.after, None) for it in found]
 
 
 def compare(seen: Seen, now: Seen) -> list[Drift]:

@@ -120,37 +120,34 @@ def _named(names: Sequence[str]) -> str:
 
 
 class _Paths:
-    """The routes of a configuration by the beginning of their paths."""
+    """The routes of a configuration by the beginning of their paths; those of the edits too."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.ids: dict[str, set[str]] = {}
+        for id, item in configuration.all("routes").items():
+            for uri in _uris(item):
+                self.ids.setdefault(_literal(uri), set()).add(id)
+        self.beginnings = sorted(self.ids)
+
+
+class _Answers:
+    """Which routes of a configuration answer."""
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
-        self._ids: dict[str, set[str]] = {}
-        for id, item in configuration.all("routes").items():
-            for uri in _uris(item):
-                self._ids.setdefault(_literal(uri), set()).add(id)
-        self._beginnings = sorted(self._ids)
+        self._paths = _Paths(configuration)
 
     def router(self, request: Request) -> Router:
         """Of the routes only that could take this request: the others change nothing."""
         path = request.path
-        ids = {id for end in range(len(path) + 1) for id in self._ids.get(path[:end], ())}
-        return Router(_with_routes(self._configuration, ids))
+        ids = {id for end in range(len(path) + 1) for id in self._paths.ids.get(path[:end], ())}
+        return Router(self._configuration, ids)
 
     def first(self, place: tuple[str, str], methods: Sequence[str]) -> str | None:
         """The route that answers there, or might."""
         request = _sample(place, methods)
         possible = self.router(request).explain(request).possible
         return possible[0].route if possible else None
-
-    def below(self, beginning: str) -> list[Route]:
-        """The routes with a path that begins so; not all of them where there are very many."""
-        ids: set[str] = set()
-        for at in range(bisect_left(self._beginnings, beginning), len(self._beginnings)):
-            if not self._beginnings[at].startswith(beginning) or len(ids) >= _MOST_TRIED:
-                break
-            ids |= self._ids[self._beginnings[at]]
-        return list(effective(_with_routes(self._configuration, ids)).routes.values())
-
 
 class _Comparison:
     def __init__(self, before: Configuration, after: Configuration, edits: Sequence[Edit]) -> None:

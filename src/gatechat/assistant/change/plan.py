@@ -12,7 +12,7 @@ from typing import Final
 
 from gatechat.assistant.change import diff
 from gatechat.assistant.change.by_schema import malformed
-from gatechat.assistant.change.catalogue import Catalogues, Sends
+from gatechat.assistant.change.catalogue import Catalogue, Catalogues, Sends
 from gatechat.assistant.change.check import Checker
 from gatechat.assistant.change.impact import Impact, impact
 from gatechat.assistant.change.model import Decision, Edit, Level, Plan, Probe, Problem, Reason, State
@@ -61,6 +61,10 @@ class Drafts:
     async def learn(self) -> None:
         """Asks the gateway what its plugins keep secret. Raises Problem when it cannot be asked."""
         self._checker.redactor = Redactor(encrypted_fields((await self._catalogues.get()).attributes))
+
+    async def catalogue(self) -> Catalogue:
+        """What the gateway knows, with its schemas. Raises Problem when it cannot be asked."""
+        return await self._catalogues.get()
 
     async def of_request(self, request: PlanRequest, who: Principal) -> Plan:
         """Raises Problem when the Admin API cannot be asked. What is wrong with it is in the plan."""

@@ -4,6 +4,7 @@
 mode = "ask-risky"             # ask-always, ask-risky, never-ask, read-only
 largest_plan = 200             # resources in one plan
 elicitation = true             # whether a person may approve inside the client
+pass_through = "medium"        # low, medium, high: what a write to /apisix/admin may risk and pass at once
 inline_secrets = ["admin-api", "cli", "console"]  # faces that may write secrets in plain text
 request_methods = ["GET", "HEAD", "OPTIONS"]      # what send_request and probes may use
 forbidden_plugins = ["serverless-*", "script"]    # replaces the default: what runs code
@@ -30,7 +31,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network
@@ -124,6 +125,7 @@ class Policy:
     mode: Mode = Mode.ASK_RISKY
     largest_plan: int = 200
     elicitation: bool = True
+    pass_through: Level = Level.MEDIUM
     inline_secrets: frozenset[str] = frozenset({"admin-api", "cli", "console"})
     request_methods: frozenset[str] = frozenset({"GET", "HEAD", "OPTIONS"})
     forbidden_plugins: tuple[str, ...] = tuple(RUNS_CODE)
@@ -155,6 +157,18 @@ class Policy:
             return Decision("ask", tuple(it.text for it in plan.risks if it.level is not Level.LOW))
         why = "the policy asks for no change" if self.mode is Mode.NEVER_ASK else "the risk is low"
         return Decision("allow", (why,))
+
+    def decide_passing(self, plan: Plan, who: Principal) -> Decision | None:
+        """What lets a write to the Admin API pass at once although a plan of its risk would wait; None:
+        nothing does, as its risk is too high or is not the only reason to ask.
+        """
+        levels = tuple(Level)
+        if levels.index(plan.risk) > levels.index(self.pass_through):
+            return None
+        if self.decide(replace(plan, risk=Level.LOW), who).verdict != "allow":
+            return None
+        why = f"a call of the Admin API with a risk of {plan.risk.value} passes (pass_through)"
+        return Decision("allow", (why, *plan.decision.reasons))
 
     def _too_large(self, size: int) -> str:
         most = f"the policy allows {self.largest_plan} in one plan (largest_plan)"
@@ -266,6 +280,7 @@ _TOP: Final = (
     "mode",
     "largest_plan",
     "elicitation",
+    "pass_through",
     "inline_secrets",
     "request_methods",
     "forbidden_plugins",
@@ -291,6 +306,7 @@ class _Reader:
         self._known(top, ("policy",), _TOP)
         default = Policy()
         mode = self._text(top, ("policy", "mode"), frozenset(it.value for it in Mode)) or default.mode.value
+        passes = self._text(top, ("policy", "pass_through"), frozenset(it.value for it in Level))
         size = top.get("largest_plan", default.largest_plan)
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             self._say(("policy", "largest_plan"), "must be a whole number from 1")
@@ -299,6 +315,7 @@ class _Reader:
             mode=Mode(mode),
             largest_plan=size,
             elicitation=self._flag(top, ("policy", "elicitation"), True),
+            pass_through=Level(passes or default.pass_through),
             inline_secrets=frozenset(
                 self._texts(top, ("policy", "inline_secrets"), default.inline_secrets, _FACES)
             ),

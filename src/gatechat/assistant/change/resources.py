@@ -84,25 +84,33 @@ class Resources:
         return revision(answer)
 
     async def invalid(self, edit: Edit) -> Answer | None:
-        """What the Admin API says when a resource is none to its schema; None: it is one, or it cannot
-        tell.
+        """What the Admin API says when a resource may not be written as it is; None: it may, or the Admin API
+        cannot tell before it is written. References are not looked at.
         """
-        kind = edit.target.kind
-        where = f"{PREFIX}/schema/validate/{kind}".encode()
-        answer = await self._admin.send("POST", where, _JSON, _bytes(edit.after or {}))
-        return answer if answer.status == 400 else None
+        kind = "consumers" if edit.target.kind == "credentials" else edit.target.kind
+        value = dict(edit.after or {})
+        if kind == "consumers" and edit.target.kind == kind:
+            value.setdefault("username", edit.target.id)
+        elif edit.target.id:
+            value["id"] = edit.target.id
+        where = f"{PREFIX}/configs/validate".encode()
+        answer = await self._admin.send("POST", where, _JSON, _bytes({kind: [value]}))
+        if answer.status == 400 and (words := _first_error(answer.body)):
+            return _refusal(words)
+        if answer.status == 200:
+            return None
+        where = f"{PREFIX}/schema/validate/{edit.target.kind}".encode()  # before APISIX 3.17
+        answer = await self._admin.send("POST", where, _JSON, _bytes(value))
+        return _refusal(f"invalid configuration: {words_of(answer)}") if answer.status == 400 else None
 
     async def pass_on(self, write: Write, edit: Edit, server: str) -> Answer:
         """Sends what was asked for as it was asked for. A PATCH that would destroy secrets becomes a PUT.
 
         Raises Problem when there is no answer, or one that says that the gateway cannot work now.
         """
-        method, body, where = write.method, write.body, path(edit.target).rstrip(b"/")
-        if method == "PATCH":
-            if encrypts_twice(server) and not KINDS[edit.target.kind].hidden:
-                method, body = "PUT", edit.after
-            elif write.sub_path:
-                where += b"/" + "/".join(quote(name, safe="") for name in write.sub_path).encode()
+        method, body, where = write.method, write.body, write.path
+        if method == "PATCH" and encrypts_twice(server) and not KINDS[edit.target.kind].hidden:
+            method, body, where = "PUT", edit.after, path(edit.target)
         target = where + b"?" + write.query if write.query else where
         answer = await self._admin.send(method, target, _JSON, b"" if method == "DELETE" else _bytes(body))
         if answer.status >= 500:
@@ -117,6 +125,20 @@ class Resources:
             if target.id
             else Target(target.kind, str(json.loads(answer.body)["key"]).rpartition("/")[2])
         )
+
+
+def _refusal(words: str) -> Answer:
+    body = json.dumps({"error_msg": words}, ensure_ascii=False, separators=(",", ":"))
+    return Answer(400, dict(_JSON), f"{body}\n".encode())
+
+
+def _first_error(body: bytes) -> str:
+    """The first error in an answer of /configs/validate; "" where it is none."""
+    try:
+        errors = json.loads(body)["errors"]
+        return str(errors[0]["error"])
+    except (ValueError, LookupError, TypeError):
+        return ""
 
 
 def encrypts_twice(server: str) -> bool:
@@ -224,5 +246,5 @@ def _words(body: Any) -> str:
     return str(body.get("error_msg") or body.get("message") or body.get("description") or "")
 
 
-def _bytes(value: Mapping[str, Any]) -> bytes:
+def _bytes(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()

@@ -27,12 +27,19 @@ def _plan_lines(plan: Plan, redactor: Redactor, page: str) -> Iterator[str]:
     yield f"Plan {plan.id} ({plan.state.value}{undoes}): {text.line(plan.reason, 300)}"
     if plan.selected:
         yield f"Selected: {text.line(plan.selected, 300)}"
+    yield text.fence(_told_by_the_gateway(plan, redactor, page))
+    if plan.secrets and plan.state in (State.WAITING, State.READY):
+        yield f"A person must enter {', '.join(plan.secrets)} on {page}"
+    yield how_to_go_on(plan, page)
+
+
+def _told_by_the_gateway(plan: Plan, redactor: Redactor, page: str) -> Iterator[str]:
+    """What names and quotes resources."""
     if plan.edits:
         shown = diff.text(plan.edits, redactor)
-        more = (
-            "" if len(shown) <= _LONGEST_DIFF else f"\n… {len(shown) - _LONGEST_DIFF} more characters: {page}"
-        )
-        yield text.fence(shown[:_LONGEST_DIFF] + more)
+        yield shown[:_LONGEST_DIFF]
+        if len(shown) > _LONGEST_DIFF:
+            yield f"… {len(shown) - _LONGEST_DIFF} more characters: {page}"
     if plan.problems:
         yield "It cannot be applied:"
         yield from (f"- {problem_line(it)}" for it in plan.problems)
@@ -41,9 +48,8 @@ def _plan_lines(plan: Plan, redactor: Redactor, page: str) -> Iterator[str]:
         yield from (f"- {text.line(it, 300)}" for it in plan.impact)
     reasons = "; ".join(text.line(it.text, 300) for it in plan.risks)
     yield f"Risk: {plan.risk.value}{f' ({reasons})' if reasons else ''}"
-    if plan.secrets and plan.state in (State.WAITING, State.READY):
-        yield f"A person must enter {', '.join(plan.secrets)} on {page}"
-    yield how_to_go_on(plan, page)
+    if more := [it for it in plan.decision.reasons if it not in reasons]:
+        yield f"Policy: {plan.decision.verdict} ({'; '.join(text.line(it, 300) for it in more)})"
 
 
 def problem_line(problem: Problem) -> str:
@@ -57,14 +63,12 @@ def how_to_go_on(plan: Plan, page: str) -> str:
         case State.READY:
             return f"Nothing is written yet. Apply it with apply (plan {plan.id})."
         case State.WAITING:
-            why = "; ".join(text.line(it, 300) for it in plan.decision.reasons)
             return (
-                f"It waits for a person's approval ({why}): on {page} or with `gatechat approve "
-                f"{plan.id}` in a "
+                f"It waits for a person's approval: on {page} or with `gatechat approve {plan.id}` in a "
                 "terminal. After that, apply it."
             )
         case State.REFUSED if not plan.problems:
-            return f"The policy refuses it: {'; '.join(plan.decision.reasons)}"
+            return "The policy refuses it."
         case State.APPLYING:
             return "It is being applied."
         case _:
@@ -73,7 +77,7 @@ def how_to_go_on(plan: Plan, page: str) -> str:
 
 def change_text(change: Change) -> str:
     """How an apply ended, and what showed it."""
-    lines = [f"Change {change.id}: {change.text}"]
+    lines = [f"Change {change.id}: {text.line(change.text, 2_000)}"]
     for proof in change.proofs:
         detail = f" ({text.line(proof.detail, 300)})" if proof.detail else ""
         lines.append(

@@ -2,28 +2,32 @@
 a plan.
 
 Nothing is passed on that was not understood: what we read differently than the gateway would escape the
-policy.
+policy. What is refused here is refused with the Admin API's own status and words (``apisix/admin/init.lua``
+and ``resource.lua`` of APISIX 3.18); a body that is no JSON is not given back, as it may hold secrets.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import Any, Final
-from urllib.parse import parse_qs, unquote
+from dataclasses import dataclass, replace
+from typing import Any, Final, NoReturn
+from urllib.parse import parse_qs, quote, unquote, urlencode
 
-from gatechat.apisix.kinds import KINDS, Kind
+from gatechat.apisix.bodies import MISSING, NotJson, decode_json
+from gatechat.apisix.kinds import KINDS, PREFIX, Kind
 from gatechat.assistant.admin_client import Answer
 from gatechat.assistant.change.model import Action, Edit, Plan, Target
-from gatechat.assistant.change.resources import clean
+from gatechat.assistant.change.redact import Redactor, Unrestorable
+from gatechat.assistant.change.resources import TIMES, clean
 from gatechat.assistant.ledger import Held
 from gatechat.assistant.problem import Problem
 
 WRITES: Final = ("POST", "PUT", "PATCH", "DELETE")
-ASKS: Final = ("configs/validate", "schema/validate/", "plugins/reload")
-"""What is asked with POST or PUT and changes no resource."""
+CHECKS: Final = ("configs/validate", "schema/validate/")
+"""What is asked with POST and changes nothing."""
+RELOAD: Final = "plugins/reload"
+"""Has the gateway read its own files again; no resource is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Waiting:
 @dataclass(frozen=True, slots=True)
 class Write:
     """A request as it was understood. ``target.id`` is "" where the gateway chooses; ``sub_path`` is for
-    PATCH.
+    PATCH; ``segments`` is the path as it was asked for, after /apisix/admin.
     """
 
     method: str
@@ -44,10 +48,30 @@ class Write:
     sub_path: tuple[str, ...]
     body: Any
     query: bytes
+    segments: tuple[str, ...]
 
     @property
-    def kind(self) -> Kind:
-        return KINDS[self.target.kind]
+    def path(self) -> bytes:
+        return "/".join((PREFIX, *(quote(segment, safe="") for segment in self.segments))).encode()
+
+    def restored(self, redactor: Redactor, there: Held | None) -> Write:
+        """With the secret that is there in place of each that was written back redacted.
+
+        Raises Problem (400) where there is none to keep.
+        """
+        if self.method == "DELETE":
+            return self
+        wrapped = self.body
+        for name in reversed(self.sub_path):
+            wrapped = {name: wrapped}
+        before = None if there is None else there.value
+        try:
+            body = redactor.restore(self.target.kind, wrapped, before, self.target.id)
+        except Unrestorable as error:
+            raise Problem(400, f"{error}. Write the secret itself, or a reference such as $env://NAME") from error
+        for name in self.sub_path:
+            body = body[name]
+        return replace(self, body=body)
 
     def edit(self, there: Held | None) -> Edit | None:
         """None: it changes nothing, as what it is about is not there. Raises Problem (400)."""
@@ -66,13 +90,16 @@ class Write:
         after = deepcopy(dict(before))
         if self.sub_path:
             place: Any = after
-            for name in self.sub_path[:-1]:
+            for depth, name in enumerate(self.sub_path[:-1], 1):
                 place = place.setdefault(name, {})
                 if not isinstance(place, dict):
-                    raise Problem(400, f"invalid sub-path: there is no object at {name}")
+                    _refuse(f"invalid sub-path: /{'/'.join(self.sub_path[:depth])}")
             place[self.sub_path[-1]] = self.body
         else:
             merge(after, self.body)
+        kind = KINDS[self.target.kind]
+        if kind.plural != "secrets" and str(after.get("id", self.target.id)) != self.target.id:
+            _refuse(f"wrong {kind.title} id")
         return clean(after)
 
 
@@ -90,103 +117,118 @@ def merge(value: dict[str, Any], patch: Mapping[str, Any]) -> None:
             value[name] = part
 
 
+def is_check(method: str, path: bytes) -> bool:
+    """Whether a request asks for a judgement and writes nothing. ``path`` is what comes after
+    /apisix/admin/.
+    """
+    words = path.decode("ascii")
+    return method == "POST" and (words == CHECKS[0] or words.startswith(CHECKS[1]))
+
+
 def read(method: str, path: bytes, query: bytes, body: bytes) -> Write | None:
     """``path`` is what comes after /apisix/admin/, judged to be a plain one. None: it writes no resource.
 
-    Raises Problem for a write that is not understood.
+    Raises Problem for a write that is not understood, or that every Admin API refuses.
     """
     words = path.decode("ascii")
-    if method not in WRITES or any(words == it or (it.endswith("/") and words.startswith(it)) for it in ASKS):
+    if method not in WRITES or is_check(method, path) or words == RELOAD:
         return None
-    segments = [unquote(part) for part in words.split("/")]
-    if segments[-1] == "":
-        segments.pop()
-    kind, rest = _kind(segments)
-    if kind is None:
-        raise Problem(
-            404,
-            f"unsupported resource type {segments[0] if segments else ''!r}: it cannot be written to "
-            "through the assistant",
-        )
-    if method not in kind.methods:
-        return None  # the Admin API says 405
-    value = None if method == "DELETE" else _json(body)
-    id, sub_path = _id(kind, rest)
+    segments = tuple(unquote(part) for part in words.split("/") if part)
+    kind, owner, rest = _kind(segments)
+    sub_path = tuple(rest[1:])
     if sub_path and method != "PATCH":
-        raise Problem(400, f"{words}: only PATCH goes inside a resource")
-    whole = method in ("PUT", "POST") or (method == "PATCH" and not sub_path)
-    if whole and not isinstance(value, dict):
-        raise Problem(400, "invalid configuration: wrong type: expected object")
-    if method == "PUT":
-        id = _own_id(kind, id, value or {})
-    elif method != "POST" and not id:
-        raise Problem(400, f"missing {kind.title} id")
-    elif method == "POST" and id:
-        raise Problem(400, f"wrong {kind.title} id, do not need it")
-    return Write(method, Target(kind.plural, id), sub_path, value, _query(query))
+        _refuse(f"wrong {kind.title} id: it has a slash; letters, digits, '.', '-' and '_' are allowed")
+    if method not in kind.methods:
+        _refuse(f"not supported `{method}` method for {kind.title}", 405)
+    value = _json(body)
+    id = rest[0] if rest else ""
+    match method:
+        case "PUT":
+            id = _id_to_put(kind, id, _new(kind, value))
+        case "POST":
+            if id or "id" in _new(kind, value):
+                _refuse(f"wrong {kind.title} id, do not need it")
+        case "PATCH":
+            _check_patch(kind, id, sub_path, value)
+    if method == "DELETE" and not id:
+        _refuse(f"missing {kind.title} id")
+    return Write(method, Target(kind.plural, owner + id if id else ""), sub_path, value, _query(query), segments)
 
 
-def _kind(segments: Sequence[str]) -> tuple[Kind | None, Sequence[str]]:
-    if not segments:
-        return None, ()
-    if segments[0] == "consumers" and segments[2:3] == ["credentials"]:
-        return KINDS["credentials"], segments[1:]
-    if segments[0] == "credentials":
-        return None, ()
-    return KINDS.get(segments[0]), segments[1:]
+def _refuse(words: str, status: int = 400) -> NoReturn:
+    raise Problem(status, words)
 
 
-def _id(kind: Kind, rest: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """A credential's id has three parts, a secret manager's two, any other's one."""
-    length = {"credentials": 3, "secrets": 2}.get(kind.plural, 1)
-    if 0 < len(rest) < length:
-        return "", ()
-    return "/".join(rest[:length]), tuple(rest[length:])
+def _kind(segments: Sequence[str]) -> tuple[Kind, str, Sequence[str]]:
+    """The kind, what its ids begin with ("jack/credentials/", "vault/"), and the segments from the id on."""
+    first = segments[0] if segments else ""
+    if first in ("schema", "plugins"):
+        _refuse("not found", 404)
+    if first == "consumers" and segments[2:3] == ("credentials",):
+        return KINDS["credentials"], f"{segments[1]}/credentials/", segments[3:]
+    if first not in KINDS or first == "credentials":
+        _refuse(f"Unsupported resource type: {first}", 404)
+    if first == "secrets" and len(segments) > 1:
+        return KINDS[first], f"{segments[1]}/", segments[2:]
+    return KINDS[first], "", segments[1:]
 
 
-def _own_id(kind: Kind, id: str, value: Mapping[str, Any]) -> str:
-    """The id of a PUT: the path's, else the body's. Where both are given they must agree."""
-    field = kind.identity if kind.identity in ("id", "username") else None
-    named = value.get(field) if field else None
-    if named is not None and (isinstance(named, bool) or not isinstance(named, str | int)):
-        raise Problem(400, f"wrong {kind.title} id")
-    if id and named is not None and kind.plural not in ("secrets", "credentials") and str(named) != id:
-        raise Problem(400, f"wrong {kind.title} id")
-    if not id and named is None:
-        raise Problem(400, f"missing {kind.title} id")
-    return id or str(named)
+def _new(kind: Kind, value: Any) -> dict[str, Any]:
+    """The body of a PUT or POST. Times are the gateway's to set."""
+    if value is MISSING:
+        _refuse("missing configurations")
+    if not isinstance(value, dict):
+        _refuse("invalid configuration: wrong type: expected object")
+    if kind.times:
+        for prefix, part in (("", value), *((f"{name}.", value.get(name)) for name in ("upstream", "plugins"))):
+            for name in TIMES:
+                if isinstance(part, dict) and name in part:
+                    _refuse(f"the property is forbidden:  {prefix}{name}")
+    return value
+
+
+def _id_to_put(kind: Kind, id: str, value: Mapping[str, Any]) -> str:
+    """The path's id, or the body's where it may name it. Where both are given they must agree."""
+    if kind.identity == "path":
+        return id or _refuse("missing plugin name")
+    if kind.plural == "secrets":
+        return id or _refuse("missing secret id")
+    field = "username" if kind.identity == "username" else "id"
+    named = value.get(field)
+    if field == "username":
+        if id and isinstance(named, str) and named != id:
+            _refuse("wrong username")
+        return id or (named if isinstance(named, str) else "")  # the schema asks for a username
+    if named is None:
+        return id or _refuse(f"missing {kind.title} id")
+    if isinstance(named, bool) or not isinstance(named, str | int) or (id and str(named) != id):
+        _refuse(f"wrong {kind.title} id")
+    return str(named)
+
+
+def _check_patch(kind: Kind, id: str, sub_path: Sequence[str], value: Any) -> None:
+    if not id:
+        _refuse("no secret id" if kind.plural == "secrets" else f"missing {kind.title} id")
+    if value is MISSING:
+        _refuse("missing new configuration")
+    if not sub_path and not isinstance(value, dict):
+        _refuse("invalid configuration")
 
 
 def _query(query: bytes) -> bytes:
-    """What is passed on of the query."""
-    names = parse_qs(query.decode("ascii"), keep_blank_values=True)
-    return b"&".join(
-        f"{name}={names[name][-1]}".encode()
-        for name in ("ttl", "force")
-        if name in names and names[name][-1].replace(".", "", 1).isalnum()
-    )
+    """What is passed on of the query: ``ttl`` and ``force``, which the gateway judges itself."""
+    given = parse_qs(query.decode("ascii"), keep_blank_values=True)
+    return urlencode([(name, given[name][-1]) for name in ("ttl", "force") if name in given]).encode()
 
 
 def _json(body: bytes) -> Any:
-    """Raises Problem for what two readers might read differently."""
     try:
-        return json.loads(body.decode(), strict=False, parse_constant=_no_constant, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
+        return decode_json(body)
+    except NotJson as error:
         raise Problem(400, f"invalid request body: {error}") from error
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        twice = next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number]))
-        raise ValueError(f"{twice!r} is given twice")
-    return found
 
 
 def not_there() -> Answer:
     """What APISIX says of a resource that is not there."""
-    return Answer(404, {"content-type": "application/json"}, b'{"message":"Key not found"}\n')
+    headers = {"content-type": "application/json", "x-api-version": "v3"}
+    return Answer(404, headers, b'{"message":"Key not found"}\n')

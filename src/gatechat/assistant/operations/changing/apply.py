@@ -11,6 +11,7 @@ from gatechat.assistant.change.telling import change_text
 from gatechat.assistant.operations.changing.needs import TEXT, Needs
 from gatechat.assistant.operations.tool import Outcome
 from gatechat.assistant.principal import Principal
+from gatechat.assistant.view.text import fence
 
 INPUT: Final = {
     "type": "object",
@@ -29,6 +30,8 @@ async def apply(core: Needs, arguments: Mapping[str, Any], who: Principal) -> Ou
     except NotReady as not_ready:
         state = not_ready.plan.state
         data = {"plan": id, "state": state.value, "page": core.changes.page(id)}
-        return Outcome(not_ready.message, data, is_error=state not in (State.WAITING, State.APPLYING))
+        details = [fence(not_ready.details)] if not_ready.details else []
+        words = "\n".join((not_ready.words, *details))
+        return Outcome(words, data, is_error=state not in (State.WAITING, State.APPLYING))
     data = {"plan": id, "state": change.state.value, "page": core.changes.page(id)}
     return Outcome(change_text(change), data, is_error=change.state is not State.APPLIED)
