@@ -17,6 +17,7 @@ from gatechat.assistant.problem import Problem
 from gatechat.assistant.settings import AssistantSettings, SettingsError
 from gatechat.assistant.sign_in.contract import LOCAL, SHARED_TOKEN, Verifier, challenge, unauthorized
 from gatechat.assistant.sign_in.database import FILE, Database
+from gatechat.assistant.sign_in.issuer import IssuerTokens
 from gatechat.assistant.sign_in.limits import MOST_NAMES, Limiter
 from gatechat.assistant.sign_in.tokens import Tokens
 
@@ -42,6 +43,8 @@ class SignIn:
         self.database = Database(settings.data_dir / FILE) if settings.data_dir is not None else None
         self._tokens = Tokens(self.database) if self.database is not None else None
         self._verifiers: list[Verifier] = [self._tokens] if self._tokens is not None else []
+        if settings.issuer is not None:
+            self._verifiers.append(IssuerTokens(settings, settings.issuer))
         self._shared = settings.token.encode() if settings.token is not None else None
         self._failures = Limiter(FAILURES)
         self._good: OrderedDict[bytes, None] = OrderedDict()
@@ -54,7 +57,7 @@ class SignIn:
         self._check_somebody_can()
 
     def add(self, verifier: Verifier) -> None:
-        """One more way to sign in, asked after those before it."""
+        """One more way to sign in."""
         self._verifiers.append(verifier)
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 MOST_NAMES: Final = 10_000
-"""Buckets that are kept. The one unused for the longest goes first: it is the likeliest to be full again."""
+"""Buckets that are kept. The one asked for the longest ago goes first: it is the likeliest to be full."""
 
 
 class Limiter:
@@ -30,11 +30,13 @@ class Limiter:
         wait = self.wait(name)
         if wait == 0.0:
             self._buckets[name] = (self._left(name) - 1, self._now())
-            self._buckets.move_to_end(name)
             if len(self._buckets) > MOST_NAMES:
                 self._buckets.popitem(last=False)
         return wait
 
     def _left(self, name: str) -> float:
-        left, since = self._buckets.get(name, (self._size, self._now()))
+        if name not in self._buckets:
+            return self._size
+        self._buckets.move_to_end(name)
+        left, since = self._buckets[name]
         return min(self._size, left + (self._now() - since) * self._rate)
