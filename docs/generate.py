@@ -16,6 +16,7 @@ from gatechat.apisix.kinds import KINDS
 from gatechat.assistant.operations.tool import Tool
 from gatechat.assistant.operations.tools import TOOLS
 from gatechat.cli.commands import app
+from gatechat.cli.options import settings
 from gatechat.gateway.admin.differs import UNSUPPORTED
 from gatechat.gateway.plugin import Difference, Plugin
 from gatechat.gateway.plugins import REGISTRY
@@ -249,10 +250,9 @@ def settings_page() -> str:
     used: dict[str, list[str]] = {}
     found: dict[str, Any] = {}
     for command, named in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
-        for param in named.params:
-            if param.envvar:
-                used.setdefault(param.name, []).append(f"`{command}`")
-                found[param.name] = param
+        for name, param in settings(named).items():
+            used.setdefault(name, []).append(f"`{command}`")
+            found[name] = param
     rows = [
         [
             ", ".join(f"`{name}`" for name in (*param.opts, *param.secondary_opts)),

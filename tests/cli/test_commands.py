@@ -19,7 +19,10 @@ from tests.cli.program import gatechat
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
-OF_ONE_CALL = ("file", "id", "what", "head", "reason", "limit", "delete")
+OF_ONE_CALL = frozenset(
+    {"file", "id", "what", "head", "reason", "limit", "resource", "by", "since", "delete", "apply", "redact"}
+    | {"detailed_exitcode", "as_json"}
+)
 """What is said with each call and is no setting."""
 
 
@@ -41,6 +44,7 @@ def test_the_commands_are_those_of_the_documentation() -> None:
         "show",
         "history",
         "audit",
+        "drift",
         "console",
         "doctor",
         "version",

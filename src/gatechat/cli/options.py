@@ -12,7 +12,7 @@ import typer
 
 from gatechat.cli import config_file, data_dir
 
-LISTS = frozenset({"allowed_hosts", "allowed_origins", "allow_admin"})
+LISTS = frozenset({"allowed_hosts", "allowed_origins", "allow_admin", "issuer_roles"})
 """Settings of several values: with commas between, or a list in the file."""
 
 
@@ -26,11 +26,22 @@ def _port(name: str, help: str) -> Any:
     return _option(name, f"{help} 0 takes any free port.", min=0, max=65535, metavar="PORT")
 
 
+def listed(text: str) -> tuple[str, ...]:
+    """The values of a setting of LISTS."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def settings(command: Any) -> dict[str, Any]:
+    """Every setting of a command and of those below it, as its parameter, by name."""
+    found = {param.name: param for param in command.params if param.envvar}
+    for below in getattr(command, "commands", {}).values():
+        found |= settings(below)
+    return found
+
+
 def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     """Puts the file's settings below flags and environment; runs before any other option is looked at."""
-    group = context.parent.command if context.parent else context.command
-    commands = getattr(group, "commands", {}).values()
-    known = {param.name for command in commands for param in command.params if param.name and param.envvar}
+    known = settings(context.find_root().command).keys()
     context.default_map = config_file.load(path, known - {"config"}, LISTS)
     return path
 
@@ -75,6 +86,50 @@ Token: TypeAlias = Annotated[
         "token",
         "What callers of the assistant must send as a bearer token. Not asked for on loopback when unset.",
         metavar="TOKEN",
+    ),
+]
+RequireSignIn: TypeAlias = Annotated[
+    bool,
+    _option("require-sign-in", "Ask for sign-in also where only this machine can call."),
+]
+OAuth: TypeAlias = Annotated[
+    bool,
+    _option("oauth", "Be an OAuth authorization server for this assistant, with a sign-in page of its own."),
+]
+Issuer: TypeAlias = Annotated[
+    str | None,
+    _option("issuer", "An OAuth issuer whose JWTs are taken.", metavar="URL", show_default=False),
+]
+IssuerAudience: TypeAlias = Annotated[
+    str | None,
+    _option(
+        "issuer-audience",
+        'What must be in the "aud" of the issuer\'s tokens.',
+        metavar="TEXT",
+        show_default="the address of /mcp",
+    ),
+]
+IssuerRoleClaim: TypeAlias = Annotated[
+    str, _option("issuer-role-claim", "The claim of the issuer's tokens that holds roles.", metavar="NAME")
+]
+IssuerRoles: TypeAlias = Annotated[
+    str,
+    _option(
+        "issuer-roles",
+        "What the issuer's roles are here, as theirs=ours with commas between; ours are viewer, editor, "
+        "approver and admin.",
+        metavar="ROLES",
+        show_default="the same names",
+    ),
+]
+RateLimit: TypeAlias = Annotated[
+    int | None,
+    _option(
+        "rate-limit",
+        "Requests a minute that each caller may make; 0 for any number.",
+        min=0,
+        metavar="NUMBER",
+        show_default="600 for who signed in",
     ),
 ]
 PublicUrl: TypeAlias = Annotated[
@@ -185,6 +240,16 @@ MetricsUrl: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+ControlUrl: TypeAlias = Annotated[
+    str | None,
+    _option(
+        "control-url",
+        "The Control API of the gateway's data plane, for Apache APISIX http://127.0.0.1:9090; it shows that "
+        "a change has arrived where no request can.",
+        metavar="URL",
+        show_default=False,
+    ),
+]
 PolicyFile: TypeAlias = Annotated[
     Path | None,
     _option(
@@ -241,4 +306,11 @@ ToUrl: TypeAlias = Annotated[
 ToKey: TypeAlias = Annotated[str | None, _option("to-key", "That Admin API's key.", metavar="KEY")]
 PlanId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="The plan's or the change's id.")]
 Why: TypeAlias = Annotated[str, typer.Option("--reason", help="Why, in words, for the history.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="For programs: one JSON document.")]
 DryRun: TypeAlias = Annotated[bool, _option("dry-run", "Only show what would change.")]
+DetailedExitcode: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--detailed-exitcode", help="Exit code 0: there is nothing, 2: there is something, 1: it failed."
+    ),
+]

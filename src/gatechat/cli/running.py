@@ -134,7 +134,7 @@ async def up(assistant: AssistantOptions, options: GatewayOptions, demo: Port) -
 
 def _say_how_to_approve(folder: Path, url: str) -> None:
     """The link is for the person at the terminal: where the output goes elsewhere, a model may read it."""
-    from gatechat.cli.ledger_commands import link
+    from gatechat.cli.approving import link
 
     if sys.stdout.isatty():
         print(

@@ -11,9 +11,12 @@ from pathlib import Path
 
 from gatechat.assistant import transfer
 from gatechat.assistant.admin_client import AdminClient
+from gatechat.assistant.change.catalogue import Catalogues
+from gatechat.assistant.change.redact import Redactor, encrypted_fields
+from gatechat.assistant.declarative import Configuration, FileProblem, from_yaml, to_yaml
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.settings import AssistantSettings, SettingsError
-from gatechat.assistant.transfer import Configuration, TransferProblem
+from gatechat.assistant.transfer import TransferProblem
 from gatechat.cli.errors import CliError
 
 TIMEOUT = 60.0
@@ -28,14 +31,28 @@ class Api:
     key: str | None = field(repr=False)
 
 
-async def export_to(source: Api, file: Path) -> None:
+_REDACTED_HEAD = """\
+# Without secrets: `gatechat plan -f` keeps the gateway's own where this says [redacted].
+"""
+
+
+async def export_to(source: Api, file: Path, *, redact: bool) -> None:
+    """``redact``: without secrets, to be kept where others can read it."""
     async with _client(source) as client:
         configuration = await transfer.read(client)
-    text = transfer.to_yaml(configuration)
+        if redact:
+            configuration = _redacted(configuration, await _redactor(client))
+    text = to_yaml(configuration, head=_REDACTED_HEAD) if redact else transfer.to_file(configuration)
     if str(file) == "-":
         sys.stdout.write(text)
         return
     _write_private(file, text)
+    if redact:
+        print(
+            f"{file} holds {_count(len(configuration))}, without secrets; "
+            f"`gatechat plan -f {file}` keeps those of the gateway."
+        )
+        return
     print(
         f"{file} holds {_count(len(configuration))}, keys and passwords in plain text: only you can read it."
     )
@@ -45,10 +62,23 @@ async def export_to(source: Api, file: Path) -> None:
         )
 
 
+async def _redactor(client: AdminClient) -> Redactor:
+    return Redactor(encrypted_fields((await Catalogues(client).get()).attributes))
+
+
+def _redacted(configuration: Configuration, redactor: Redactor) -> Configuration:
+    return Configuration(
+        {
+            kind: {id: redactor.redact(kind, value, id) for id, value in rows.items()}
+            for kind, rows in configuration.kinds.items()
+        }
+    )
+
+
 async def import_from(file: Path, target: Api, dry_run: bool) -> None:
     text = _read(file)
     async with _client(target) as client:
-        await _put(client, transfer.from_yaml(text), target.url, dry_run)
+        await _put(client, from_yaml((str(file), text)).configuration, target.url, dry_run)
 
 
 def _read(file: Path) -> str:
@@ -105,7 +135,7 @@ async def _client(api: Api) -> AsyncIterator[AdminClient]:
     client = AdminClient(settings.admin_url, settings.admin_key, TIMEOUT)
     try:
         yield client
-    except TransferProblem as error:
+    except (TransferProblem, FileProblem) as error:
         raise CliError(f"{error}\nNothing was written.") from error
     except Problem as error:
         raise CliError(error.message) from error

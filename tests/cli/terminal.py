@@ -1,0 +1,98 @@
+"""`gatechat` with a person in front of it, and without one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from gatechat.assistant.change.model import Action, Edit, State, Target
+from gatechat.assistant.core import Core
+from gatechat.assistant.principal import Principal, Role
+from gatechat.assistant.settings import AssistantSettings
+from tests.cli.program import TIMEOUT, environment
+from tests.conftest import ADMIN_KEY, GatewayUnderTest
+
+ANNA = Principal("token:anna", Role.EDITOR, "mcp")
+
+
+class Terminal:
+    """Commands on one data folder and one gateway."""
+
+    def __init__(self, folder: Path, gateway: GatewayUnderTest) -> None:
+        self.folder = folder
+        self.gateway = gateway
+        self.options = [
+            *("--data-dir", str(folder), "--admin-url", gateway.gateway.admin_url, "--admin-key", ADMIN_KEY),
+            *("--gateway-url", gateway.gateway.proxy_url),
+        ]
+
+    def piped(self, *command: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        """Without a terminal."""
+        return subprocess.run(
+            [sys.executable, "-m", "gatechat", *command, *self.options],
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            cwd=self.folder,
+            env=environment(self.folder),
+        )
+
+    def json(self, *command: str) -> Any:
+        """What a command says to programs."""
+        done = self.piped(*command, "--json")
+        return json.loads(done.stdout)
+
+    def run(self, *command: str, typed: str = "") -> tuple[int, str]:
+        """With one, on which ``typed`` is typed; exit code and all that the person sees."""
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gatechat", *command, *self.options],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            cwd=self.folder,
+            env=environment(self.folder),
+        )
+        os.close(theirs)
+        os.write(ours, f"{typed}\n".encode())
+        seen = b""
+        try:
+            while part := os.read(ours, 65536):
+                seen += part
+        except OSError:  # Linux's end of a terminal that nobody has open any more
+            pass
+        os.close(ours)
+        return process.wait(TIMEOUT), seen.decode().replace("\r\n", "\n")
+
+    def core(self) -> Core:
+        settings = AssistantSettings(
+            admin_url=self.gateway.gateway.admin_url,
+            admin_key=ADMIN_KEY,
+            data_dir=self.folder,
+            gateway_url=self.gateway.gateway.proxy_url,
+        )
+        return Core(settings, ())
+
+    def planned(self) -> tuple[str, str]:
+        """Id and digest of a plan of Anna's that waits."""
+
+        async def plan() -> tuple[str, str]:
+            core = self.core()
+            value = {"uri": "/t", "upstream": {"nodes": self.gateway.nodes()}}
+            edit = Edit(Action.CREATE, Target("routes", "t"), None, value, None)
+            made = await core.changes.plan_edits((edit,), "a test", ANNA)
+            assert made.state is State.WAITING, made
+            await core.close()
+            return made.id, made.digest
+
+        return asyncio.run(plan())
+
+    def there(self, id: str = "t") -> bool:
+        return self.gateway.admin.get(f"/apisix/admin/routes/{id}").status_code == 200
