@@ -12,7 +12,8 @@ help: ## what there is
 up: $(RUN) ## the whole of gatechat on this machine: gateway, assistant and a demo API (ARGS="--help" for the flags)
 	@exec gatechat up $(ARGS)
 
-test: $(DEV) ## every test, against the real Envoy (ARGS="tests/cli -k port" for some)
+test: $(DEV) ## every test, against the real Envoy and a real browser (ARGS="tests/cli -k port" for some)
+	@.ci/debian chromium fonts-dejavu-core
 	@python -m pytest $(ARGS)
 
 judge: $(DEV) ## Apache APISIX's own tests against the gateway (APISIX=path of its source, ARGS="--only t/admin/routes.t")
