@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 from gatechat.apisix.kinds import KINDS
 from gatechat.assistant.change.model import JSON, Edit
-from gatechat.assistant.view.configuration import Configuration, Item
+from gatechat.assistant.view.configuration import Configuration
 from gatechat.assistant.view.effective import AUTHENTICATION, Route, effective
 from gatechat.assistant.view.match import Router
 from gatechat.assistant.view.request import Request
@@ -120,50 +121,63 @@ def _named(names: Sequence[str]) -> str:
 
 
 class _Paths:
-    """The routes of a configuration by the beginning of their paths; those of the edits too."""
+    """Ids of routes by the beginning of their paths."""
 
-    def __init__(self, configuration: Configuration) -> None:
-        self.ids: dict[str, set[str]] = {}
-        for id, item in configuration.all("routes").items():
-            for uri in _uris(item):
-                self.ids.setdefault(_literal(uri), set()).add(id)
-        self.beginnings = sorted(self.ids)
+    def __init__(self, routes: Iterable[tuple[str, Mapping[str, JSON]]]) -> None:
+        self._ids: dict[str, set[str]] = {}
+        for id, value in routes:
+            for uri in _uris(value):
+                self._ids.setdefault(_literal(uri), set()).add(id)
+        self._sorted = sorted(self._ids)
+
+    def above(self, path: str) -> set[str]:
+        """The routes that could take this path."""
+        return {id for end in range(len(path) + 1) for id in self._ids.get(path[:end], ())}
+
+    def below(self, beginning: str) -> set[str]:
+        """The routes with a path that begins so; not all of them where there are very many."""
+        ids: set[str] = set()
+        for at in range(bisect_left(self._sorted, beginning), len(self._sorted)):
+            if not self._sorted[at].startswith(beginning) or len(ids) >= _MOST_TRIED:
+                break
+            ids |= self._ids[self._sorted[at]]
+        return ids
 
 
-class _Answers:
-    """Which routes of a configuration answer."""
+_made: WeakKeyDictionary[Configuration, _Paths] = WeakKeyDictionary()
 
-    def __init__(self, configuration: Configuration) -> None:
-        self._configuration = configuration
-        self._paths = _Paths(configuration)
 
-    def router(self, request: Request) -> Router:
-        """Of the routes only that could take this request: the others change nothing."""
-        path = request.path
-        ids = {id for end in range(len(path) + 1) for id in self._paths.ids.get(path[:end], ())}
-        return Router(self._configuration, ids)
+def _paths(configuration: Configuration) -> _Paths:
+    """Made once for each configuration."""
+    found = _made.get(configuration)
+    if found is None:
+        routes = ((id, item.value) for id, item in configuration.all("routes").items())
+        found = _made[configuration] = _Paths(routes)
+    return found
 
-    def first(self, place: tuple[str, str], methods: Sequence[str]) -> str | None:
-        """The route that answers there, or might."""
-        request = _sample(place, methods)
-        possible = self.router(request).explain(request).possible
-        return possible[0].route if possible else None
 
 class _Comparison:
     def __init__(self, before: Configuration, after: Configuration, edits: Sequence[Edit]) -> None:
         self._edits = [edit for edit in edits if not _only_words(edit)]
-        ids = self._affected(before) | self._affected(after)
         self._whole = (before, after)
-        self._before = effective(_with_routes(before, ids)).routes
-        self._after = effective(_with_routes(after, ids)).routes
+        old, new = effective(before), effective(after, like=before)
+        ids = sorted(self._affected(before) | self._affected(after))
+        self._before = {id: old.route(id) for id in ids if id in before.all("routes")}
+        self._after = {id: new.route(id) for id in ids if id in after.all("routes")}
 
     @cached_property
-    def _old(self) -> _Paths:
-        return _Paths(self._whole[0])
+    def _written(self) -> _Paths:
+        """The routes as they will be, where they are written."""
+        return _Paths(
+            (it.target.id, it.after) for it in self._edits if it.target.kind == "routes" and it.after
+        )
 
-    @cached_property
-    def _new(self) -> _Paths:
-        return _Paths(self._whole[1])
+    def _answering(self, configuration: Configuration, request: Request) -> list[str]:
+        """The routes that answer, or might, in their order. Those that cannot take the path are left out."""
+        ids = _paths(self._whole[0]).above(request.path) | self._written.above(request.path)
+        routes = configuration.all("routes")
+        router = Router(configuration, (id for id in ids if id in routes))
+        return [it.route for it in router.explain(request).possible]
 
     def _affected(self, configuration: Configuration) -> set[str]:
         """The routes that an edit reaches, directly or through what they refer to."""
@@ -192,27 +206,28 @@ class _Comparison:
         return found
 
     def impact(self) -> Impact:
-        old, new = _places(self._before.values()), _places(self._after.values())
+        pairs = [(self._before.get(id), self._after.get(id)) for id in {**self._before, **self._after}]
+        laid = [(one, other) for one, other in pairs if _laid_otherwise(one, other)]
+        old, new = (_places(filter(None, side)) for side in zip(*laid, strict=True)) if laid else ({}, {})
         started = sorted(new.keys() - old.keys())
-        stopped = sorted(old.keys() - new.keys())
-        pairs = [(self._before.get(id), self._after.get(id)) for id in sorted({*self._before, *self._after})]
+        fell, gone = self._falls(sorted(old.keys() - new.keys()), old)
         both = [(one, other) for one, other in pairs if one and other and one.on and other.on]
-        fell, gone = self._falls(stopped, old)
-        takes, shadow_lines, opened_by_shadow = self._shadows()
+        run = [(one, other) for one, other in both if _runs_otherwise(one, other)]
+        takes, shadow_lines, opened_by_shadow = self._shadows([other for _, other in laid if other])
         return Impact(
             started=tuple(_place(it) for it in started),
             stopped=tuple(gone),
-            changed=tuple(words for one, other in both for words in _changes(one, other)),
-            moved=(*fell, *(words for one, other in both for words in _backend(one, other))),
-            opened=tuple(_each(both, lambda one, other: not one.open and bool(other.open)))
+            changed=tuple(_said(both, _changes)),
+            moved=(*fell, *_said(both, _moves)),
+            opened=tuple(_where(other) for one, other in run if not one.open and other.open)
             + tuple(opened_by_shadow),
             open_new=tuple(_place(it) for it in started if any(route.open for route in new[it])),
-            closed=tuple(_each(both, lambda one, other: bool(one.open) and not other.open)),
-            unlimited=tuple(_each(both, lambda one, other: bool(one.limits) and not other.limits)),
-            unprotected=tuple(words for one, other in both for words in _unprotected(one, other)),
+            closed=tuple(_where(other) for one, other in run if one.open and not other.open),
+            unlimited=tuple(_where(other) for one, other in run if one.limits and not other.limits),
+            unprotected=tuple(_said(run, _unprotected)),
             shadows=(*takes, *shadow_lines),
             users=MappingProxyType(dict(self._users())),
-            losing=tuple(dict.fromkeys((*self._losing(), *_locked_out(both, self._whole[1])))),
+            losing=tuple(dict.fromkeys((*self._losing(), *_locked_out(run, self._whole[1])))),
             everywhere=tuple(self._everywhere()),
             tls=tuple(self._tls()),
         )
@@ -223,34 +238,30 @@ class _Comparison:
         """Places that no route names any more: those that another takes over, and those that are gone."""
         fell, gone = [], []
         for place in stopped:
-            heir = self._new.first(place, old[place][0].methods)
-            if heir is not None and heir not in {it.id for it in old[place]}:
-                fell.append(f"{_place(place)} falls to routes/{heir}")
+            heirs = self._answering(self._whole[1], _sample(place, old[place][0].methods))
+            if heirs and heirs[0] not in {it.id for it in old[place]}:
+                fell.append(f"{_place(place)} falls to routes/{heirs[0]}")
             else:
                 gone.append(_place(place))
         return fell, gone
 
-    def _shadows(self) -> tuple[list[str], list[str], list[str]]:
+    def _shadows(self, changed: Sequence[Route]) -> tuple[list[str], list[str], list[str]]:
         """Changed routes that take requests from others, those that get none, and what that opens."""
         takes: dict[str, None] = {}
         covered: dict[str, None] = {}
         opened: dict[str, None] = {}
-        changed = [
-            route
-            for id, route in self._after.items()
-            if route.on and (id not in self._before or _matching(self._before[id]) != _matching(route))
-        ]
+        before, after = self._whole
         for route in changed:
-            for place in dict.fromkeys(_of(route)):
-                request = _sample(place, route.methods)
-                answering = [it.route for it in self._new.router(request).explain(request).possible]
+            for place in dict.fromkeys(_of(route)) if route.on else ():
+                answering = self._answering(after, _sample(place, route.methods))
                 if answering and route.id not in answering:
                     covered[f"routes/{route.id} is shadowed at {_place(place)} by routes/{answering[0]}"] = (
                         None
                     )
                 for other, theirs in self._within(route, place):
-                    was, now = (it.first(theirs, other.methods) for it in (self._old, self._new))
-                    if was == other.id and now == route.id:
+                    request = _sample(theirs, other.methods)
+                    was, now = (self._answering(it, request)[:1] for it in (before, after))
+                    if was == [other.id] and now == [route.id]:
                         takes[f"routes/{route.id} now shadows routes/{other.id} at {_place(theirs)}"] = None
                         if route.open and not other.open:
                             opened[_place(theirs)] = None
@@ -259,7 +270,9 @@ class _Comparison:
     def _within(self, route: Route, place: tuple[str, str]) -> Iterator[tuple[Route, tuple[str, str]]]:
         """Other routes' places that this one could take: on a more particular host, or at the same path."""
         host, uri = place
-        for other in self._new.below(_literal(uri)):
+        after = self._whole[1]
+        ids = _paths(self._whole[0]).below(_literal(uri)) | self._written.below(_literal(uri))
+        for other in (effective(after).route(id) for id in sorted(ids) if id in after.all("routes")):
             for their_host, their_uri in _of(other) if other.on and other.id != route.id else ():
                 same = host == their_host and _literal(their_uri) == _literal(uri)
                 if same or _narrower(host, their_host):
@@ -362,14 +375,6 @@ def _only_words(edit: Edit) -> bool:
     return all(name in _WORDS_ONLY or edit.before.get(name) == edit.after.get(name) for name in names)
 
 
-def _with_routes(configuration: Configuration, ids: set[str]) -> Configuration:
-    routes = configuration.all("routes")
-    kept = {id: routes[id] for id in sorted(ids) if id in routes}
-    return replace(
-        configuration, kinds=MappingProxyType({**configuration.kinds, "routes": MappingProxyType(kept)})
-    )
-
-
 def _narrower(host: str, other: str) -> bool:
     """Whether ``host`` is asked before ``other``, which takes it too."""
     if host == other or host == "":
@@ -377,11 +382,12 @@ def _narrower(host: str, other: str) -> bool:
     return other == "" or (other.startswith("*") and host.endswith(other[1:]))
 
 
-def _uris(item: Item) -> list[str]:
-    uris = item.value.get("uris")
-    return [str(uri) for uri in uris] if uris else [str(item.value.get("uri", ""))]
+def _uris(value: Mapping[str, JSON]) -> list[str]:
+    uris = value.get("uris")
+    return [str(uri) for uri in uris] if uris else [str(value.get("uri", ""))]
 
 
+@lru_cache(maxsize=65536)
 def _literal(uri: str) -> str:
     """The beginning of a path pattern that is no pattern."""
     cut = [at for at in (uri.find("*"), uri.find("/:") + 1 or -1) if at >= 0]
@@ -415,49 +421,76 @@ def _sample(place: tuple[str, str], methods: Sequence[str]) -> Request:
     return Request(methods[0] if methods else "GET", path, host.replace("*", _ANYTHING) or _NAMED_HOST)
 
 
+def _laid_otherwise(one: Route | None, other: Route | None) -> bool:
+    """Whether the router has another place for a route, or takes other requests to it."""
+    if one is None or other is None:
+        return True
+    return (one.item is not other.item or one.hosts != other.hosts) and _matching(one) != _matching(other)
+
+
 def _matching(route: Route) -> tuple[JSON, ...]:
     value = route.item.value
     fields = ("methods", "vars", "priority", "remote_addr", "remote_addrs", "filter_func")
     return (route.hosts, route.uris, route.on, *(value.get(name) for name in fields))
 
 
+def _runs_otherwise(one: Route, other: Route) -> bool:
+    return one.plugins is not other.plugins or one.globals_ is not other.globals_
+
+
 def _where(route: Route) -> str:
     return listed(dict.fromkeys(map(_place, _of(route))), 3)
 
 
-def _each(pairs: Iterable[tuple[Route, Route]], test: object) -> Iterator[str]:
-    assert callable(test)  # noqa: S101
+_Verb: TypeAlias = tuple[str, str]
+"""Of one place and of several: ("goes", "go")."""
+_Words: TypeAlias = Callable[[Route, Route], Iterator[tuple[_Verb, str]]]
+
+
+def _said(pairs: Iterable[tuple[Route, Route]], words: _Words) -> Iterator[str]:
+    """What happens to routes, those to which the same happens together."""
+    groups: dict[tuple[_Verb, str], list[Route]] = {}
     for one, other in pairs:
-        if test(one, other):
-            yield _where(other)
+        for what in words(one, other):
+            groups.setdefault(what, []).append(other)
+    for (verb, rest), routes in groups.items():
+        places = listed((_where(route) for route in routes[:_MOST_LISTED]), _MOST_LISTED)
+        more = f" and {len(routes) - _MOST_LISTED} more" if len(routes) > _MOST_LISTED else ""
+        yield f"{places}{more} {verb[len(routes) > 1]} {rest}"
 
 
-def _backend(one: Route, other: Route) -> Iterator[str]:
-    if sorted(one.backend.nodes) != sorted(other.backend.nodes):
-        old, new = (", ".join(it.backend.nodes) or "no backend" for it in (one, other))
-        yield f"{_where(other)} goes to {line(new)} instead of {line(old)}"
+def _moves(one: Route, other: Route) -> Iterator[tuple[_Verb, str]]:
+    if one.backend is other.backend:
+        return
+    before, after = one.backend.nodes, other.backend.nodes
+    if before != after and sorted(before) != sorted(after):
+        old, new = (line(", ".join(nodes) or "no backend") for nodes in (before, after))
+        yield ("goes", "go"), f"to {new} instead of {old}"
 
 
-def _changes(one: Route, other: Route) -> Iterator[str]:
-    old = {it.name: it.conf for it in one.running}
-    new = {it.name: it.conf for it in other.running}
-    parts = [f"+{name}" for name in sorted(new.keys() - old.keys())]
-    parts += [f"-{name}" for name in sorted(old.keys() - new.keys())]
-    parts += [f"~{name}" for name in sorted(old.keys() & new.keys()) if old[name] != new[name]]
-    if parts:
-        yield f"{_where(other)} runs other plugins: {', '.join(parts)}"
+def _changes(one: Route, other: Route) -> Iterator[tuple[_Verb, str]]:
+    if _runs_otherwise(one, other):
+        old = {it.name: it.conf for it in one.running}
+        new = {it.name: it.conf for it in other.running}
+        parts = [f"+{name}" for name in sorted(new.keys() - old.keys())]
+        parts += [f"-{name}" for name in sorted(old.keys() - new.keys())]
+        parts += [f"~{name}" for name in sorted(old.keys() & new.keys()) if old[name] != new[name]]
+        if parts:
+            yield ("runs", "run"), f"other plugins: {', '.join(parts)}"
+    if one.item is other.item:
+        return
     if one.methods != other.methods:
         old_methods, new_methods = (", ".join(it.methods) or "every method" for it in (one, other))
-        yield f"{_where(other)} takes {new_methods} instead of {old_methods}"
+        yield ("takes", "take"), f"{new_methods} instead of {old_methods}"
     for name in ("vars", "remote_addr", "remote_addrs", "filter_func", "priority"):
         if one.item.value.get(name) != other.item.value.get(name):
-            yield f"{_where(other)} is chosen by another {name}"
+            yield ("is", "are"), f"chosen by another {name}"
 
 
-def _unprotected(one: Route, other: Route) -> Iterator[str]:
+def _unprotected(one: Route, other: Route) -> Iterator[tuple[_Verb, str]]:
     gone = sorted({it.name for it in one.running} & PROTECTIONS - {it.name for it in other.running})
     if gone:
-        yield f"{_where(other)} is not guarded by {', '.join(gone)} any more"
+        yield ("is", "are"), f"not guarded by {', '.join(gone)} any more"
 
 
 def _values(value: JSON, path: Sequence[str]) -> Iterator[JSON]:

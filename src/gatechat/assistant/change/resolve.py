@@ -62,10 +62,10 @@ class Resolved:
 
 def after(configuration: Configuration, edits: Sequence[Edit]) -> Configuration:
     """The configuration as it would be. A new resource counts as the last one created."""
-    kinds = {kind: dict(items) for kind, items in configuration.kinds.items()}
+    kinds = {kind: dict(configuration.all(kind)) for kind in {edit.target.kind for edit in edits}}
     newest = max((item.created_index for _, _, item in configuration), default=0)
     for number, edit in enumerate(edits, 1):
-        items = kinds.setdefault(edit.target.kind, {})
+        items = kinds[edit.target.kind]
         if edit.after is None:
             items.pop(edit.target.id, None)
             continue
@@ -73,7 +73,7 @@ def after(configuration: Configuration, edits: Sequence[Edit]) -> Configuration:
         fresh = Item(edit.after, newest + number, newest + number)
         items[edit.target.id] = replace(old, value=edit.after) if old is not None else fresh
     frozen = {kind: MappingProxyType(items) for kind, items in kinds.items()}
-    return replace(configuration, kinds=MappingProxyType(frozen))
+    return replace(configuration, kinds=MappingProxyType({**configuration.kinds, **frozen}))
 
 
 def resolve(operations: Sequence[Operation], configuration: Configuration, redactor: Redactor) -> Resolved:

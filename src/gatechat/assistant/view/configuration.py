@@ -181,8 +181,10 @@ class _Reading:
         if old is None or old[0] != answer.body:
             body = read_object(answer, path)
             rows = body.get("list") or []  # Lua writes an empty list as {}
-            found = ((row["key"].partition(prefix)[2], _item(row)) for row in rows)
-            old = (answer.body, dict(sorted(found)))
+            known = old[1] if old is not None else {}
+            found = {row["key"].partition(prefix)[2]: _item(row) for row in rows}
+            same = {id: known[id] for id, item in found.items() if known.get(id) == item}
+            old = (answer.body, dict(sorted((found | same).items())))
         self._lists[path] = old
         return old[1]
 

@@ -10,7 +10,7 @@ the upstreams the route's comes before the service's, and an ``upstream_id`` bef
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -68,7 +68,7 @@ class Applied:
     @property
     def _meta(self) -> Mapping[str, JSON]:
         meta = self.conf.get("_meta")
-        return meta if isinstance(meta, Mapping) else {}
+        return meta if isinstance(meta, dict) else {}
 
     @property
     def off(self) -> bool:
@@ -81,7 +81,7 @@ class Applied:
         return bool(self._meta.get("filter"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Backend:
     """Where requests go. ``source`` is "upstreams/u", "routes/1" or "services/s" (written there), or "".
 
@@ -92,7 +92,7 @@ class Backend:
     conf: Mapping[str, JSON] | None
     missing: str = ""
 
-    @property
+    @cached_property
     def nodes(self) -> tuple[str, ...]:
         """ "host:port" each, without a port where none is given; a service name stands as "name@registry"."""
         conf = self.conf or {}
@@ -130,6 +130,8 @@ class Route:
     """Every field but plugins and upstream, merged."""
     sources: Mapping[str, str] = field(repr=False)
     """Where each field came from, for those that are not the route's own."""
+    parts: tuple[Item | None, Item | None] = field(repr=False)
+    """The service and the plugin config, as they were merged in."""
 
     @property
     def uris(self) -> tuple[str, ...]:
@@ -198,9 +200,12 @@ def _limits(one: Applied) -> bool:
 
 
 class Effective:
-    """Every route of one configuration, merged when first asked for."""
+    """Every route of one configuration, merged when first asked for.
 
-    def __init__(self, configuration: Configuration) -> None:
+    ``like`` is the one of another configuration: a route of which no part is another there is taken over.
+    """
+
+    def __init__(self, configuration: Configuration, like: Effective | None = None) -> None:
         self._services = configuration.all("services")
         self._plugin_configs = configuration.all("plugin_configs")
         self._upstreams = configuration.all("upstreams")
@@ -211,10 +216,39 @@ class Effective:
             for applied in _plugins(item, f"global_rules/{id}").values()
             if not applied.off
         )
+        if like is not None and like.globals_ == self.globals_:
+            self.globals_ = like.globals_
+        self._merged: dict[str, Route] = {}
+        self._known = like._merged if like is not None else {}
+        self._shared: dict[str, Mapping[str, Applied]] = {}
+        self._backends: dict[str, Backend] = {}
 
     @cached_property
     def routes(self) -> Mapping[str, Route]:
-        return {id: self._route(id, item) for id, item in self._routes.items()}
+        every = {id: self.route(id) for id in self._routes}
+        self._known = {}
+        return every
+
+    def route(self, id: str) -> Route:
+        """Raises KeyError when there is none."""
+        found = self._merged.get(id)
+        if found is None:
+            item, known = self._routes[id], self._known.get(id)
+            found = (self._taken_over(known, item) if known is not None else None) or self._route(id, item)
+            self._merged[id] = found
+        return found
+
+    def _taken_over(self, known: Route, item: Item) -> Route | None:
+        """What is known of the route, with the backend of now; None if anything else of it is another."""
+        service = self._services.get(known.service or "")
+        shared = self._plugin_configs.get(known.plugin_config or "")
+        same = known.item is item and known.globals_ is self.globals_ and not known.missing
+        if not same or known.parts[0] is not service or known.parts[1] is not shared:
+            return None
+        backend = self._backend_of(known.id, item.value, service)
+        if backend.missing:
+            return None
+        return known if backend == known.backend else replace(known, backend=backend)
 
     def _route(self, id: str, item: Item) -> Route:
         value, own = item.value, f"routes/{id}"
@@ -224,8 +258,8 @@ class Effective:
             value, "plugin_config_id", "plugin_configs", self._plugin_configs, missing
         )
         plugins = {
-            **_plugins(service, service_source),
-            **_plugins(shared, shared_source),
+            **self._plugins_of(service, service_source),
+            **self._plugins_of(shared, shared_source),
             **_plugins(item, own),
         }
         service_value: Mapping[str, JSON] = service.value if service is not None else {}
@@ -233,9 +267,7 @@ class Effective:
         hosts_from = own
         if hosts is None:
             hosts, hosts_from = service_value.get("hosts") or (), service_source
-        backend = (
-            self._backend(value, own) or self._backend(service_value, service_source) or Backend("", None)
-        )
+        backend = self._backend_of(id, value, service)
         if backend.missing:
             missing.append(backend.missing)
         fields = {name: part for name, part in value.items() if name not in _SHOWN_APART}
@@ -256,20 +288,36 @@ class Effective:
             tuple(missing),
             fields,
             sources,
+            (service, shared),
         )
+
+    def _plugins_of(self, item: Item | None, source: str) -> Mapping[str, Applied]:
+        """Those of a service or a plugin config, which many routes may share."""
+        if source not in self._shared:
+            self._shared[source] = _plugins(item, source)
+        return self._shared[source]
+
+    def _backend_of(self, id: str, value: Mapping[str, JSON], service: Item | None) -> Backend:
+        found = self._backend(value, f"routes/{id}")
+        if found is None and service is not None:
+            found = self._backend(service.value, f"services/{value['service_id']}")
+        return found or _NO_BACKEND
 
     def _backend(self, value: Mapping[str, JSON], source: str) -> Backend | None:
         if "upstream_id" in value:
             id = str(value["upstream_id"])
-            found = self._upstreams.get(id)
-            if found is None:
-                return Backend("", None, f"upstreams/{id}")
-            return Backend(f"upstreams/{id}", found.value)
-        if "upstream" in value:
-            return Backend(source, value["upstream"])
-        return None
+            if id not in self._backends:
+                upstream = self._upstreams.get(id)
+                self._backends[id] = (
+                    Backend(f"upstreams/{id}", upstream.value)
+                    if upstream is not None
+                    else Backend("", None, f"upstreams/{id}")
+                )
+            return self._backends[id]
+        return Backend(source, value["upstream"]) if "upstream" in value else None
 
 
+_NO_BACKEND: Final = Backend("", None)
 _SHOWN_APART: Final = ("plugins", "upstream", "upstream_id")
 
 
@@ -289,7 +337,7 @@ def _plugins(item: Item | None, source: str) -> dict[str, Applied]:
     if item is None:
         return {}
     plugins = item.value.get("plugins") or {}
-    return {name: Applied(name, conf, source) for name, conf in plugins.items() if isinstance(conf, Mapping)}
+    return {name: Applied(name, conf, source) for name, conf in plugins.items() if isinstance(conf, dict)}
 
 
 def consumer_plugins(configuration: Configuration, username: str) -> dict[str, Applied]:
@@ -316,9 +364,9 @@ def own_plugins(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
 _made: WeakKeyDictionary[Configuration, Effective] = WeakKeyDictionary()
 
 
-def effective(configuration: Configuration) -> Effective:
-    """Made once for each configuration."""
+def effective(configuration: Configuration, like: Configuration | None = None) -> Effective:
+    """Made once for each configuration; in less time where what is ``like`` it was made already."""
     found = _made.get(configuration)
     if found is None:
-        found = _made[configuration] = Effective(configuration)
+        found = _made[configuration] = Effective(configuration, _made.get(like) if like is not None else None)
     return found

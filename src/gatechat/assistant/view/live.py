@@ -16,6 +16,7 @@ from typing import Final
 from gatechat.apisix.kinds import PREFIX
 from gatechat.assistant.admin_client import AdminClient, Answer
 from gatechat.assistant.view.configuration import Configuration, Item, Memory, load
+from gatechat.assistant.view.effective import effective
 
 CREDENTIALS_AGE: Final = 30.0
 """Seconds for which credentials answer questions: each consumer's take a request of their own."""
@@ -77,6 +78,7 @@ class Live:
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         after = await self._ask_revision() if before is not None else None
+        effective(found, like=self._last)
         self._last, self._revision = found, before if before == after else None
         return found
 
@@ -115,4 +117,6 @@ class Live:
                     old = items.get(id, Item({}, 0, item.modified_index))
                     items[id] = replace(item, created_index=old.created_index, created=old.created)
             kinds[kind] = MappingProxyType(dict(sorted(items.items())))
-        self._last = replace(self._last, kinds=MappingProxyType(kinds))
+        now = replace(self._last, kinds=MappingProxyType(kinds))
+        effective(now, like=self._last)
+        self._last = now

@@ -9,7 +9,7 @@ fails goes on to the next.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
@@ -140,11 +140,12 @@ class _Level:
 
 
 class Router:
-    """The routes of one configuration, laid out as the router has them."""
+    """The routes of one configuration, or those of ``ids`` alone, laid out as the router has them."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, ids: Iterable[str] | None = None) -> None:
         self._embedded = configuration.embedded
-        self._routes = effective(configuration).routes
+        merged = effective(configuration)
+        self._routes = merged.routes if ids is None else {id: merged.route(id) for id in sorted(ids)}
         self._levels: dict[str, _Level] = {}
         read = embedded_pattern if self._embedded else apisix_pattern
         for route in self._routes.values():

@@ -37,10 +37,10 @@ def _with_the_request(case: Case) -> Iterator[Reason]:
     before, after = effective(case.before).routes, effective(case.after).routes
     for id, route in after.items():
         old = before.get(id)
-        if old is None or set(route.backend.nodes) <= set(old.backend.nodes):
+        if old is None or route.backend is old.backend or set(route.backend.nodes) <= set(old.backend.nodes):
             continue
         rewrite = {one.name: dict(one.conf) for one in route.running if one.name == "proxy-rewrite"}
-        if _REDACTOR.secrets("routes", {"plugins": rewrite}):
+        if rewrite and _REDACTOR.secrets("routes", {"plugins": rewrite}):
             text = f"routes/{id} adds a secret to requests, which now go to {few(route.backend.nodes)}"
             yield Reason("secret_moves", Level.HIGH, text)
 
