@@ -23,7 +23,7 @@ section 2.1), and "none" is no signature.
 SKEW: Final = 30.0
 """Seconds that the issuer's clock may differ from ours."""
 
-_JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _LONGEST: Final = 16 * 1024
 _TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 _REQUIRED: Final = ["exp", "iss", "aud", "sub"]
