@@ -274,7 +274,6 @@ TESTED_THROUGH = {
     "assistant/change/approval.py": "assistant/change/test_changes.py",
     "assistant/change/drift.py": "assistant/change/test_changes.py",
     "assistant/change/entering.py": "assistant/change/test_changes.py",
-    "assistant/change/probing.py": "assistant/change/test_prove.py",
     "assistant/change/model.py": "assistant/change/test_changes.py",
     "assistant/change/resources.py": "assistant/change/test_execute.py",
     "assistant/change/setup.py": "assistant/change/test_write_through.py",

@@ -19,6 +19,9 @@ SHORTEST_TOKEN = 16
 CHATGPT_ORIGINS = ("https://chat.openai.com", "https://chatgpt.com")
 
 
+_ON_THIS_MACHINE = "http://localhost:9080"
+
+
 class SettingsError(ValueError):
     """A setting cannot be used; the text names it and says what would be right."""
 
@@ -44,6 +47,7 @@ class AssistantSettings:
     ``policy_file``: what may be changed, see gatechat.assistant.change.policy; None: ``policy.toml`` in
     ``data_dir``, if there is one.
     ``metrics_url``: the gateway's Prometheus page; None: there is none that we know of.
+    ``traffic_url``: where the assistant itself reaches the gateway, if not by ``gateway_url``.
     ``control_url``: the Control API of the gateway's data plane; None: there is none that we know of.
     ``example_backend``: "host:port" of the API that the documents' examples put behind the gateway.
     """
@@ -62,7 +66,7 @@ class AssistantSettings:
     issuer_roles: tuple[str, ...] = ()
     rate_limit: int | None = None
     verification_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
-    gateway_url: str = "http://localhost:9080"
+    gateway_url: str = _ON_THIS_MACHINE
     contact_email: str = "support@example.com"
     timeout: float = 30.0  # ChatGPT gives up after 45
     allowed_origins: tuple[str, ...] = ()
@@ -71,14 +75,16 @@ class AssistantSettings:
     data_dir: Path | None = None
     policy_file: Path | None = None
     metrics_url: str | None = None
+    traffic_url: str | None = None
     control_url: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "public_url", _url("public_url", self.public_url or self._own_url()))
         object.__setattr__(self, "admin_url", _url("admin_url", self.admin_url))
         object.__setattr__(self, "gateway_url", _url("gateway_url", self.gateway_url))
-        if self.control_url is not None:
-            object.__setattr__(self, "control_url", _url("control_url", self.control_url))
+        for name in ("traffic_url", "control_url"):
+            if (given := getattr(self, name)) is not None:
+                object.__setattr__(self, name, _url(name, given))
         for name, secret in (("token", self.token), ("admin_key", self.admin_key)):
             if secret is not None and not _visible(secret):
                 raise SettingsError(f"{name}: only visible ASCII characters, as a header can carry them")
@@ -101,6 +107,14 @@ class AssistantSettings:
     def url(self) -> str:
         """``public_url``, which is always set after the checks."""
         return self.public_url or self._own_url()
+
+    @property
+    def traffic(self) -> str | None:
+        """Where requests through the gateway go; None if nobody said, and the Admin API is elsewhere."""
+        if self.traffic_url is not None:
+            return self.traffic_url
+        here = is_loopback(urlsplit(self.admin_url).hostname or "")
+        return self.gateway_url if here or self.gateway_url != _ON_THIS_MACHINE else None
 
     @property
     def opened_by(self) -> str | None:

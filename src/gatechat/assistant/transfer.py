@@ -15,7 +15,7 @@ from gatechat.apisix.kinds import KINDS, LARGEST_BODY, PREFIX
 from gatechat.assistant.admin_client import AdminClient, Answer
 from gatechat.assistant.change.resources import same_resource
 from gatechat.assistant.declarative import Configuration, Value, to_yaml
-from gatechat.assistant.view.configuration import load
+from gatechat.assistant.view.live import Live
 
 
 class TransferProblem(Exception):
@@ -52,7 +52,7 @@ class Comparison:
 
 async def read(client: AdminClient) -> Configuration:
     """Everything an Admin API holds. Raises Problem when it cannot be read."""
-    there = await load(client)
+    there = await Live(client).configuration(max_age=0)
     kinds: dict[str, dict[str, Value]] = {}
     for kind, id, item in there:
         kinds.setdefault(kind, {})[id] = dict(item.value)

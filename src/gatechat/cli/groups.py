@@ -92,6 +92,7 @@ class Gateway(AdminApi):
     """A gateway to read, to change and to prove changes on."""
 
     gateway_url: options.GatewayUrl = None
+    traffic_url: options.TrafficUrl = None
     control_url: options.ControlUrl = None
     metrics_url: options.MetricsUrl = None
     public_url: options.PublicUrl = None
@@ -106,6 +107,7 @@ class Gateway(AdminApi):
             **({"gateway_url": self.gateway_url} if self.gateway_url else {}),
             "admin_url": admin_url,
             "admin_key": admin_key,
+            "traffic_url": self.traffic_url,
             "control_url": self.control_url,
             "metrics_url": self.metrics_url,
             "public_url": self.public_url,

@@ -75,7 +75,7 @@ Host: TypeAlias = Annotated[
     str,
     _option(
         "host",
-        "The address the assistant listens on. More than this machine needs --token.",
+        "The address the assistant listens on. Beyond this machine, callers must sign in.",
         metavar="ADDRESS",
     ),
 ]
@@ -84,7 +84,7 @@ Token: TypeAlias = Annotated[
     str | None,
     _option(
         "token",
-        "What callers of the assistant must send as a bearer token. Not asked for on loopback when unset.",
+        "One token for all callers of the assistant. Better one each: `gatechat token make`.",
         metavar="TOKEN",
     ),
 ]
@@ -129,7 +129,7 @@ RateLimit: TypeAlias = Annotated[
         "Requests a minute that each caller may make; 0 for any number.",
         min=0,
         metavar="NUMBER",
-        show_default="600 for who signed in",
+        show_default="600 for who signed in, any number from this machine",
     ),
 ]
 PublicUrl: TypeAlias = Annotated[
@@ -238,6 +238,15 @@ MetricsUrl: TypeAlias = Annotated[
         "The gateway's Prometheus page, for Apache APISIX http://HOST:9091/apisix/prometheus/metrics.",
         metavar="URL",
         show_default=False,
+    ),
+]
+TrafficUrl: TypeAlias = Annotated[
+    str | None,
+    _option(
+        "traffic-url",
+        "Where the assistant itself reaches the gateway, to prove changes and to try requests.",
+        metavar="URL",
+        show_default="GATEWAY_URL",
     ),
 ]
 ControlUrl: TypeAlias = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from gatechat.assistant.change.execute import Done
 from gatechat.assistant.change.model import Action, Edit, Probe, State, Target
 from gatechat.assistant.change.plan import PlanRequest
 from gatechat.assistant.change.policy import Policy
-from gatechat.assistant.change.probing import mismatch
 from gatechat.assistant.change.resolve import Operation
+from gatechat.assistant.ledger import Held
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.view.exchange import Reply
+from tests.assistant import rig
 from tests.assistant.change.test_write_through import Road
 from tests.conftest import GatewayUnderTest
 
@@ -44,13 +46,14 @@ EXPECTATIONS: dict[str, tuple[Probe, Reply, str]] = {
 @pytest.mark.parametrize("name", EXPECTATIONS)
 def test_what_came_back_is_held_against_what_was_expected(name: str) -> None:
     probe, seen, wanted = EXPECTATIONS[name]
-    assert mismatch(probe, seen) == wanted
+    assert prove.mismatch(probe, seen) == wanted
 
 
 REACHED: dict[str, tuple[dict[str, Any], str | None]] = {
     "a path": ({"uri": "/a"}, "/a"),
     "a prefix": ({"uri": "/a/*"}, "/a/"),
     "a path on a host": ({"uri": "/a", "host": "a.example"}, "a.example/a"),
+    "a path beyond ASCII": ({"uri": "/straße/*"}, "/straße/"),
     "a path with a variable": ({"uri": "/a/:id"}, None),
     "another method": ({"uri": "/a", "methods": ["POST"]}, None),
     "a wildcard host": ({"uri": "/a", "host": "*.example"}, None),
@@ -110,3 +113,50 @@ async def test_a_probe_that_fails_takes_the_change_back_where_it_is_required(
     assert "status 200 instead of 418" in change.text
     there = gateway.admin.get("/apisix/admin/routes/echo").status_code
     assert there == (404 if required else 200)
+
+
+STEPS: dict[str, tuple[dict[str, Any] | None, Held | None, tuple[int, Any], str]] = {
+    "the version that was written": ({"uri": "/a"}, Held({"uri": "/a"}, 7), (200, {"modifiedIndex": 7}), ""),
+    "a later version": ({"uri": "/a"}, Held({"uri": "/a"}, 7), (200, {"modifiedIndex": 9}), ""),
+    "an older version": (
+        {"uri": "/a"},
+        Held({"uri": "/a"}, 7),
+        (200, {"modifiedIndex": 6}),
+        "routes/1 is still an older one",
+    ),
+    "an upstream's version over the route's own": (
+        {"uri": "/a"},
+        Held({"uri": "/a"}, 7),
+        (200, {"modifiedIndex": 70, "orig_modifiedIndex": 6}),
+        "routes/1 is still an older one",
+    ),
+    "nothing": ({"uri": "/a"}, Held({"uri": "/a"}, 7), (404, {}), "routes/1 is not there yet"),
+    "nothing, as it was deleted": (None, None, (404, {}), ""),
+    "what was deleted": (None, None, (200, {"modifiedIndex": 7}), "routes/1 is still there"),
+    "something else": (
+        {"uri": "/a"},
+        Held({"uri": "/a"}, 7),
+        (200, []),
+        "of routes/1 it tells no version (200)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+async def test_the_control_api_shows_what_the_data_plane_has(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prove, "SETTLING", 0.05)
+    after, left, (status, body), wanted = STEPS[name]
+    edit = Edit(Action.REPLACE if after else Action.DELETE, Target("routes", "1"), {"uri": "/o"}, after, 6)
+    control = rig.AdminStandIn(status=status, body=json.dumps(body).encode())
+    async with rig.serving(control) as port:
+        proof = await prove.served([Done(edit, "done", left=left)], f"http://127.0.0.1:{port}")
+    assert proof is not None
+    assert (proof.how, proof.passed, proof.detail) == ("control api", wanted == "", wanted)
+    assert control.asked[0].path == "/v1/route/1"
+
+
+async def test_of_what_the_control_api_does_not_tell_it_proves_nothing() -> None:
+    edit = Edit(Action.CREATE, Target("consumers", "jack"), None, {"username": "jack"}, None)
+    assert await prove.served([Done(edit, "done")], "http://127.0.0.1:1") is None

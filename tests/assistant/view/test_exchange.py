@@ -23,6 +23,16 @@ async def test_the_target_goes_out_byte_for_byte_and_the_answer_comes_back() -> 
     assert (reply.status, reply.body, reply.cut, dict(reply.headers)["x-a"]) == (200, b"hello", False, "1")
 
 
+async def test_what_a_request_line_cannot_hold_is_escaped() -> None:
+    admin = rig.AdminStandIn()
+    async with rig.serving(admin) as port:
+        await exchange(
+            f"http://127.0.0.1:{port}", "GET", "/straße a\r\nX: y?ü", {"x-a": "ü"}, seconds=5, most=99
+        )
+    assert (admin.asked[0].path, admin.asked[0].query) == ("/stra%C3%9Fe%20a%0D%0AX:%20y", "%C3%BC")
+    assert "x" not in admin.asked[0].headers
+
+
 async def test_of_a_large_answer_only_the_beginning_is_read() -> None:
     async with rig.serving(rig.AdminStandIn(body=b"x" * 1_000_000)) as port:
         reply = await exchange(f"http://127.0.0.1:{port}", "GET", "/", {}, seconds=5, most=1000)

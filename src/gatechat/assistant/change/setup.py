@@ -29,10 +29,11 @@ def open_changes(
     redactor: Callable[[], Redactor],
     page: Callable[[str], str],
     gateway: str | None,
+    control: str | None = None,
     now: Callable[[], float] = time.time,
 ) -> Changes:
-    """``page``: id -> the URL of the plan's page. ``gateway``: the URL that leads through it, if there is
-    one.
+    """``page``: id -> the URL of the plan's page. ``gateway``: the URL that leads through it, and
+    ``control``: that of its Control API, if there are.
 
     Raises LedgerError when the data folder cannot be used.
     """
@@ -45,4 +46,5 @@ def open_changes(
         turns=Turns(data_dir / TURNS),
         settings=Settings(drafts.policy, page, now),
         gateway=gateway,
+        control=control,
     )

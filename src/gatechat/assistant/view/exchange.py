@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import string
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
 
 import httpx2
 
 from gatechat.assistant.problem import Problem
+
+_VISIBLE: Final = string.ascii_letters + string.digits + string.punctuation
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +40,28 @@ async def exchange(
     seconds: float,
     most: int,
 ) -> Reply:
-    """Sends ``target`` (path and query, ASCII) byte for byte to the host of ``url`` and nowhere else.
+    """Sends ``target`` (path and query) to the host of ``url`` and nowhere else.
 
-    No redirect is followed, no cookie kept, no proxy of the environment used. Of the body at most ``most``
-    bytes are read. Raises Problem: 502 without an answer, 504 when it takes longer than ``seconds``.
+    Byte for byte, but that what no request line can hold (blanks, controls, letters beyond ASCII) is escaped
+    as UTF-8. Over TLS the host of a Host header is the one that is asked for (SNI) and whose certificate
+    must come, as a client of that host would have it. No redirect is followed, no cookie kept, no proxy of
+    the environment used. Of the body at most ``most`` bytes are read. Raises Problem: 502 without an answer,
+    504 when it takes longer than ``seconds``.
     """
     own = {"host": urlsplit(url).netloc, "user-agent": "gatechat", "accept-encoding": "identity"}
+    sent = own | {name.lower(): value for name, value in headers.items()}
+    extensions: dict[str, Any] = {
+        "target": quote(target, safe=_VISIBLE).encode(),
+        "timeout": httpx2.Timeout(seconds).as_dict(),
+    }
+    if name := _server_name(sent["host"]):
+        extensions["sni_hostname"] = name
     request = httpx2.Request(
         method,
         httpx2.URL(url),
-        headers=own | {name.lower(): value for name, value in headers.items()},
+        headers=[(name.encode(), value.encode()) for name, value in sent.items()],
         content=body or None,
-        extensions={"target": target.encode("ascii"), "timeout": httpx2.Timeout(seconds).as_dict()},
+        extensions=extensions,
     )
     http = httpx2.AsyncHTTPTransport(trust_env=False)
     begun = time.perf_counter()
@@ -66,6 +81,16 @@ async def exchange(
         await http.aclose()
     taken = (time.perf_counter() - begun) * 1000
     return Reply(answer.status_code, tuple(answer.headers.multi_items()), content, cut, taken)
+
+
+def _server_name(host: str) -> str:
+    """The name in a Host header that TLS can ask for; an address is none (RFC 6066, 3)."""
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name
+    return ""
 
 
 async def _beginning(answer: httpx2.Response, most: int) -> tuple[bytes, bool]:
