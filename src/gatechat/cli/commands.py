@@ -12,7 +12,14 @@ import sys
 import typer
 
 from gatechat import __version__
-from gatechat.cli import change_commands, ledger_commands, options, running_commands, transfer_commands
+from gatechat.cli import (
+    change_commands,
+    ledger_commands,
+    options,
+    running_commands,
+    token_commands,
+    transfer_commands,
+)
 from gatechat.cli.errors import CliError
 from gatechat.cli.groups import AdminApi, Listening, Ports, grouped
 from gatechat.ports import LOOPBACK, Port, PortError, url
@@ -26,6 +33,7 @@ app = typer.Typer(
 )
 for topic in (running_commands, change_commands, ledger_commands, transfer_commands):
     app.add_typer(topic.app)
+app.add_typer(token_commands.app, name="token")
 
 
 def main() -> None:

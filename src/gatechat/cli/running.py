@@ -80,14 +80,10 @@ async def serve(options: AssistantOptions) -> None:
 async def mcp(settings: Mapping[str, Any]) -> None:
     """Serves MCP over stdin and stdout until stdin ends."""
     from gatechat.assistant.faces.mcp import stdio
-    from gatechat.assistant.settings import AssistantSettings, SettingsError
+    from gatechat.assistant.settings import AssistantSettings
 
-    try:
-        checked = AssistantSettings(**settings)
-    except SettingsError as error:
-        raise CliError(str(error)) from error
     with _told():
-        await stdio.serve(checked)
+        await stdio.serve(AssistantSettings(**settings))
 
 
 async def gateway(options: GatewayOptions) -> None:
@@ -113,8 +109,10 @@ async def demo(port: Port) -> None:
 
 async def up(assistant: AssistantOptions, options: GatewayOptions, demo: Port) -> None:
     """Runs the gateway, the demo and the assistant until it is cancelled, and shows what to try."""
-    _checked(assistant, port=assistant.listens_on.number or 1)  # before anything is started
+    lasting = AssistantOptions(assistant.listens_on, {**assistant.settings, "data_dir": options.data_dir})
+    checked = _checked(lasting, port=assistant.listens_on.number or 1)  # before anything is started
     ports.check(assistant.listens_on, *options.ports, demo)
+    _somebody_can_sign_in(checked)
     async with _demo(demo) as demo_url, _gateway(options) as running:
         settings = {
             "gateway_url": running.proxy_url,
@@ -127,7 +125,7 @@ async def up(assistant: AssistantOptions, options: GatewayOptions, demo: Port) -
         }
         async with _assistant(AssistantOptions(assistant.listens_on, settings)) as url:
             at = Addresses(assistant=url, admin=running.admin_url, proxy=running.proxy_url, demo=demo_url)
-            print(welcome(at, asks_token=bool(settings["token"])), flush=True)
+            print(welcome(at, asks_token=checked.sign_in_required), flush=True)
             _say_how_to_approve(options.data_dir, str(settings.get("public_url") or url))
             await forever()
 
@@ -187,21 +185,30 @@ def _told() -> Iterator[None]:
     """What the assistant cannot start with, as CliError."""
     from gatechat.assistant.change.policy import PolicyError
     from gatechat.assistant.ledger import LedgerError
+    from gatechat.assistant.settings import SettingsError
+    from gatechat.assistant.sign_in import DatabaseError
 
     try:
         yield
-    except (PolicyError, LedgerError) as error:
+    except (PolicyError, LedgerError, DatabaseError, SettingsError) as error:
         raise CliError(str(error)) from error
 
 
 def _checked(options: AssistantOptions, port: int) -> AssistantSettings:
     """Raises CliError for a setting that cannot be used."""
-    from gatechat.assistant.settings import AssistantSettings, SettingsError
+    from gatechat.assistant.settings import AssistantSettings
 
-    try:
+    with _told():
         return AssistantSettings(host=options.listens_on.host, port=port, **options.settings)
-    except SettingsError as error:
-        raise CliError(str(error)) from error
+
+
+def _somebody_can_sign_in(settings: AssistantSettings) -> None:
+    """Raises CliError where callers must, and nobody could."""
+    from gatechat.assistant.sign_in import SignIn
+
+    if settings.sign_in_required:
+        with _told():
+            SignIn(settings).close()
 
 
 @asynccontextmanager
