@@ -35,13 +35,35 @@ def errors(target: Target, schema: Schema, value: JSON, where: str, before: JSON
     """Every error of ``value``, and the fields that the gateway would silently ignore."""
     validator = _validator(schema)
     found: list[Problem] = []
-    for error in validator.iter_errors(value) if validator is not None else ():
+    for error in validator.iter_errors(_filled_in(schema, value)) if validator is not None else ():
         found += _problems(target, schema, error, where)
     unknown = {problem.path for problem in found}
     for path, problem in _ignored(target, schema, value, where, before):
         if path not in unknown:
             found.append(problem)
     return found
+
+
+def _filled_in(schema: Schema, value: JSON) -> JSON:
+    """``value`` as APISIX looks at it: with the defaults of absent fields, filled in before conditions are
+    looked at, and with {} as an empty list, of which Lua writes no other.
+
+    Without them "if policy is redis, redis_host is needed" holds for a limit-count without a policy.
+    """
+    if value == {} and schema.get("type") == "array":
+        return []
+    properties, items = schema.get("properties"), schema.get("items")
+    if isinstance(value, dict) and isinstance(properties, dict):
+        needed = schema.get("required") or ()
+        defaults = {
+            name: _filled_in(part, part["default"])
+            for name, part in properties.items()
+            if isinstance(part, dict) and "default" in part and name not in value and name not in needed
+        }
+        return defaults | {name: _filled_in(properties.get(name) or {}, part) for name, part in value.items()}
+    if isinstance(value, list) and isinstance(items, dict):
+        return [_filled_in(items, part) for part in value]
+    return value
 
 
 _compiled: dict[int, tuple[Schema, jsonschema_rs.Draft7Validator | None]] = {}
@@ -211,7 +233,7 @@ def malformed(problems: Sequence[Problem]) -> bool:
 def _known_fields(schema: Schema) -> tuple[dict[str, Any], bool]:
     """The fields named anywhere in a schema of an object, and whether others are meant to be taken."""
     known: dict[str, Any] = {}
-    open_ = isinstance(schema.get("additionalProperties"), dict) or bool(schema.get("patternProperties"))
+    open_ = bool(schema.get("additionalProperties") or schema.get("patternProperties"))
     properties = schema.get("properties")
     if isinstance(properties, dict):
         known |= properties
