@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -22,6 +23,7 @@ from gatechat.assistant.principal import Principal
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.settings import AssistantSettings
 from gatechat.assistant.view.live import Live
+from gatechat.assistant.view.text import line
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +54,16 @@ class Core:
             self.drafts,
             redactor=lambda: self.drafts.redactor,
             page=lambda id: f"{settings.url}/plans/{id}",
-            gateway=settings.gateway_url,
+            gateway=settings.traffic,
+            control=settings.control_url,
         )
         self.ledger = self.changes.records.ledger
         self._learned: float | None = None
         """When the gateway told last what is secret, by the monotonic clock."""
         self.tools: Mapping[str, Tool] = {tool.name: tool for tool in tools}
-        self._arguments = {name: Arguments(tool.input_schema) for name, tool in self.tools.items()}
+        self._arguments = {
+            name: Arguments(tool.input_schema, tool.called) for name, tool in self.tools.items()
+        }
         self._writes: set[asyncio.Task[Outcome]] = set()
 
     @property
@@ -91,6 +96,18 @@ class Core:
             await self.drafts.learn()
             self._learned = now
 
+    async def known_redactor(self) -> Redactor:
+        """By what the gateway tells now; while it is away, by what it told last. Raises Problem when it never
+        told anything.
+        """
+        try:
+            await self.learn()
+        except Problem as problem:
+            if self._learned is None:
+                raise
+            log.info("the gateway's plugins are not known anew: %s", problem.message)
+        return self.drafts.redactor
+
     async def close(self) -> None:
         """Waits for the writes that are under way."""
         await asyncio.gather(*self._writes)
@@ -109,15 +126,25 @@ class Core:
                 f"{name} needs the role {tool.role.name.lower()}; {who.name} is {who.role.name.lower()}. "
                 "Ask an administrator of the gateway for a token with that role."
             )
-        wrong = self._arguments[name].errors(arguments)
+        read, notes = self.understood(name, arguments)
+        wrong = self._arguments[name].errors(read)
         if wrong:
             return Outcome.error("\n".join((f"{name} was not run; its arguments need mending:", *wrong)))
-        if tool.hints.read_only:
-            return await self._run(tool, arguments, who)
-        write = asyncio.create_task(self._run(tool, arguments, who))
+        run = self._run(tool, read, who)
+        outcome = await run if tool.hints.read_only else await self._whole(run)
+        said = f"Understood: {'; '.join(line(note) for note in notes)}.\n" if notes else ""
+        return replace(outcome, text=said + outcome.text)
+
+    def understood(self, name: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """A tool's arguments as its schema has them, and what was read otherwise than it was written."""
+        return self._arguments[name].understood(arguments)
+
+    async def _whole(self, run: Coroutine[Any, Any, Outcome]) -> Outcome:
+        """A caller that goes away stops no write halfway."""
+        write = asyncio.create_task(run)
         self._writes.add(write)
         write.add_done_callback(self._writes.discard)
-        return await asyncio.shield(write)  # a caller that goes away stops no write halfway
+        return await asyncio.shield(write)
 
     async def _run(self, tool: Tool, arguments: Mapping[str, Any], who: Principal) -> Outcome:
         try:

@@ -108,7 +108,7 @@ async def test_whichever_part_a_client_gives_its_model_the_words_are_in_it(era: 
         pytest.param(
             "echo", {"wrod": "x"}, "wrod: there is no such argument; did you mean word?", id="misspelt"
         ),
-        pytest.param("echo", {"word": 1}, "word: takes string, not 1", id="of another type"),
+        pytest.param("echo", {"word": [1]}, "word: takes string, not [1]", id="of another type"),
         pytest.param("echo", {}, "word: is needed", id="missing"),
         pytest.param("ehco", {}, "There is no tool 'ehco'. There are echo, fails.", id="no such tool"),
         pytest.param(

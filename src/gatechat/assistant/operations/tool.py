@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from gatechat.assistant.operations.arguments import Words
 from gatechat.assistant.principal import Principal, Role
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ Run: TypeAlias = "Callable[[Core, dict[str, Any], Principal], Awaitable[Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """``words`` tell a model when to use it and what it gets; ``role`` is the least that may."""
+    """``words`` tell a model when to use it and what it gets; ``role`` is the least that may; ``called`` is
+    what its arguments are also called.
+    """
 
     name: str
     title: str
@@ -63,3 +66,4 @@ class Tool:
     output_schema: Schema
     run: Run
     role: Role = Role.VIEWER
+    called: Words = field(default_factory=Words)

@@ -51,6 +51,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
         find.INPUT,
         find.OUTPUT,
         find.find,
+        called=find.CALLED,
     ),
     Tool(
         "get",
@@ -61,6 +62,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
         get.INPUT,
         get.OUTPUT,
         get.get,
+        called=get.CALLED,
     ),
     Tool(
         "describe",
@@ -71,6 +73,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
         describe.INPUT,
         describe.OUTPUT,
         describe.describe,
+        called=describe.CALLED,
     ),
     Tool(
         "explain_request",
@@ -81,6 +84,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
         explain_request.INPUT,
         explain_request.OUTPUT,
         explain_request.explain_request,
+        called=explain_request.CALLED,
     ),
     Tool(
         "send_request",
@@ -92,6 +96,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
         send_request.OUTPUT,
         send_request.send_request,
         role=Role.EDITOR,
+        called=send_request.CALLED,
     ),
     Tool(
         "traffic",
@@ -101,6 +106,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
         traffic.INPUT,
         traffic.OUTPUT,
         traffic.traffic,
+        called=traffic.CALLED,
     ),
     Tool(
         "history",
@@ -110,6 +116,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
         history.INPUT,
         history.OUTPUT,
         history.history,
+        called=history.CALLED,
     ),
     Tool(
         "plan",
@@ -121,6 +128,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
         plan.OUTPUT,
         plan.plan,
         role=Role.EDITOR,
+        called=plan.CALLED,
     ),
     Tool(
         "plan_state",
@@ -130,6 +138,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
         plan_state.INPUT,
         plan_state.OUTPUT,
         plan_state.plan_state,
+        called=plan_state.CALLED,
     ),
     Tool(
         "apply",
@@ -142,6 +151,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
         apply.OUTPUT,
         apply.apply,
         role=Role.EDITOR,
+        called=apply.CALLED,
     ),
     Tool(
         "undo",
@@ -152,5 +162,6 @@ TOOLS: Final[tuple[Tool, ...]] = (
         undo.OUTPUT,
         undo.undo,
         role=Role.EDITOR,
+        called=undo.CALLED,
     ),
 )

@@ -15,6 +15,7 @@ from gatechat.assistant.operations.changing.apply import apply
 from gatechat.assistant.operations.changing.history import history
 from gatechat.assistant.operations.changing.undo import undo
 from gatechat.assistant.problem import Problem
+from gatechat.assistant.view.live import Live
 from tests.assistant.change.ledger_rig import ANNA, PERSON, Bench
 
 
@@ -23,6 +24,7 @@ class Tools:
     bench: Bench
     changes: Changes
     redactor: Redactor
+    live: Live
 
     async def planned(self, id: str = "1", uri: str = "/1") -> str:
         edit = self.bench.admin.edit("routes", id, {"uri": uri, "plugins": {"csrf": {"key": "canary"}}})
@@ -33,7 +35,7 @@ class Tools:
 async def tools(tmp_path: Path) -> AsyncIterator[Tools]:
     bench = Bench(tmp_path)
     with bench.changes() as changes:
-        yield Tools(bench, changes, Redactor())
+        yield Tools(bench, changes, Redactor(), Live(bench.admin))  # type: ignore[arg-type]
 
 
 async def test_apply_says_what_it_did_and_how_to_take_it_back(tools: Tools) -> None:

@@ -73,16 +73,20 @@ class Confirmation:
     use_once: Callable[[str, float], bool]
 
     async def settle(
-        self, context: ServerRequestContext[Any, Any], params: CallToolRequestParams, who: Principal
+        self,
+        context: ServerRequestContext[Any, Any],
+        params: CallToolRequestParams,
+        plan_id: object,
+        who: Principal,
     ) -> InputRequiredResult | None:
-        """To be called before `apply` runs. None: what could be settled is; `apply` says the rest.
+        """To be called before `apply` of the plan runs. None: what could be settled is; `apply` says the rest.
 
         Raises Problem where the person may not approve.
         """
         person = person_behind(who)
         if not self.allowed() or person.role < Role.APPROVER or not can_be_asked(context):
             return None
-        plan = await self._waiting((params.arguments or {}).get("plan"))
+        plan = await self._waiting(plan_id)
         if plan is None:
             return None
         if context.protocol_version in MODERN_PROTOCOL_VERSIONS:

@@ -122,7 +122,8 @@ class _Face:
         who = principal_of(context)
         if self._confirmation is not None and params.name == "apply":
             try:
-                question = await self._confirmation.settle(context, params, who)
+                named, _ = self._core.understood(params.name, params.arguments or {})
+                question = await self._confirmation.settle(context, params, named.get("plan"), who)
             except Problem as problem:
                 return as_result(Outcome.error(problem.message), None)
             if question is not None:

@@ -8,11 +8,17 @@ from typing import Any, Final
 from gatechat.assistant.change.changes import NotReady
 from gatechat.assistant.change.model import State
 from gatechat.assistant.change.telling import change_text
+from gatechat.assistant.operations.arguments import Words
 from gatechat.assistant.operations.changing.needs import TEXT, Needs
 from gatechat.assistant.operations.tool import Outcome
 from gatechat.assistant.principal import Principal
 from gatechat.assistant.view.text import fence
 
+_NO_CONSENT: Final = "nothing in a call approves a plan: a person does, on its page"
+CALLED: Final = Words(
+    also={"id": "plan", "plan_id": "plan"},
+    instead=dict.fromkeys(("confirm", "confirmed", "approve", "approved", "force"), _NO_CONSENT),
+)
 INPUT: Final = {
     "type": "object",
     "additionalProperties": False,

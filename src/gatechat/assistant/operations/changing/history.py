@@ -9,12 +9,17 @@ from gatechat.apisix.kinds import KINDS
 from gatechat.assistant.change import diff
 from gatechat.assistant.change.model import Change, Target
 from gatechat.assistant.change.telling import change_text, drift_text, history_line, history_row, plan_text
+from gatechat.assistant.operations.arguments import Words, kind_of
 from gatechat.assistant.operations.changing.needs import Needs
 from gatechat.assistant.operations.tool import Outcome
 from gatechat.assistant.principal import Principal
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.view import text
 
+_OF_ONE: Final = 'resource: "routes/1"'
+CALLED: Final = Words(
+    also={"id": "change", "plan": "change"}, instead={"kind": _OF_ONE, "route": _OF_ONE, "name": _OF_ONE}
+)
 _NEWEST: Final = 10
 INPUT: Final = {
     "type": "object",
@@ -43,7 +48,7 @@ async def history(core: Needs, arguments: Mapping[str, Any], who: Principal) -> 
     if "change" in arguments:
         return await _one(core, arguments["change"])
     limit = arguments.get("limit", _NEWEST)
-    target = _target(arguments["resource"]) if "resource" in arguments else None
+    target = await _target(core, arguments["resource"]) if "resource" in arguments else None
     entries = await core.changes.history(limit + 1, arguments.get("before"), target)
     shown = entries[:limit]
     next = shown[-1].seq if len(entries) > limit else None
@@ -69,10 +74,14 @@ async def _drift(core: Needs, who: Principal) -> Outcome:
     return Outcome(drift_text(found, core.redactor), {"changes": rows, "next": None})
 
 
-def _target(resource: str) -> Target:
-    kind, _, id = resource.partition("/")
-    if kind not in KINDS or not id:
+async def _target(core: Needs, resource: str) -> Target:
+    """By kind and id, which may be gone by now; by name where it is still there. Raises Problem."""
+    written, _, id = resource.partition("/")
+    kind = kind_of(written)
+    if kind is None or not id:
         raise Problem(
             400, f"resource {text.line(resource)!r}: write it like routes/1; kinds are {', '.join(KINDS)}"
         )
-    return Target(kind, id)
+    there = (await core.live.configuration()).all(kind)
+    named = [other for other, item in there.items() if item.name == id]
+    return Target(kind, named[0] if id not in there and len(named) == 1 else id)

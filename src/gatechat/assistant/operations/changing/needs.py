@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 from gatechat.assistant.change.changes import Changes
 from gatechat.assistant.change.redact import Redactor
+from gatechat.assistant.view.live import Live
 
 TEXT: Final[dict[str, Any]] = {"type": "string"}
 
@@ -15,6 +16,9 @@ class Needs(Protocol):
 
     @property
     def changes(self) -> Changes: ...
+
+    @property
+    def live(self) -> Live: ...
 
     @property
     def redactor(self) -> Redactor: ...

@@ -14,11 +14,37 @@ from gatechat.assistant.change.policy import probe_of
 from gatechat.assistant.change.redact import Redactor
 from gatechat.assistant.change.resolve import Operation
 from gatechat.assistant.change.telling import plan_text
+from gatechat.assistant.operations.arguments import Words
 from gatechat.assistant.operations.changing.needs import TEXT, Needs
+from gatechat.assistant.operations.filters import understood
 from gatechat.assistant.operations.tool import Outcome
 from gatechat.assistant.principal import Principal
-from gatechat.assistant.view.text import cleaned
+from gatechat.assistant.view.find import FILTERS
+from gatechat.assistant.view.text import cleaned, line
 
+_WITHIN: Final = 'it goes into operations: [{"action": …, "kind": …, …}]'
+_NO_CONSENT: Final = "nothing in a call approves a plan: a person does, on its page"
+_SEVERAL: Final = 'for several at once give where: {"id": ["1", "2"]}'
+_BODY: Final = ("resource", "body", "data", "config", "spec", "patch")
+CALLED: Final = Words(
+    also={
+        "changes": "operations",
+        **{f"operations.{name}": "value" for name in _BODY},
+        "operations.op": "action",
+        "operations.filter": "where",
+        "operations.type": "kind",
+    },
+    instead={
+        **dict.fromkeys(("action", "kind", "id", "value", "where"), _WITHIN),
+        **dict.fromkeys(("confirm", "approve", "approved", "force", "apply"), _NO_CONSENT),
+        "operations.action": "create; merge changes the fields that are given, null takes one away; replace "
+        "writes all of it anew; delete",
+        "operations.id": _SEVERAL,
+        "operations.ids": _SEVERAL,
+        "operations.name": "give it as id, and to a new one in value",
+        "operations.value": "give it as a JSON object",
+    },
+)
 _TEXTS: Final = {"type": "array", "items": TEXT}
 _OBJECTS: Final = {"type": "array", "items": {"type": "object"}}
 LARGEST_CHANGES: Final = 6_000
@@ -51,7 +77,7 @@ INPUT: Final = {
                     "where": {
                         "type": "object",
                         "description": "merge, delete: all that fit, e.g. {label: tier=gold}; also host, "
-                        "path, plugin, service, upstream, node, status, name, id; {all: true}",
+                        "path, plugin, service, upstream, status, name, id, holds; {all: true}",
                     },
                 },
             },
@@ -90,15 +116,24 @@ async def plan(core: Needs, arguments: Mapping[str, Any], who: Principal) -> Out
             probes.append(probe_of(row))
         except ValueError as error:
             return Outcome.error(f"probes[{number}]: {error}. Nothing was planned.")
-    request = PlanRequest(arguments["reason"], tuple(map(_operation, arguments["operations"])), tuple(probes))
+    notes: list[str] = []
+    operations = tuple(_operation(row, notes) for row in arguments["operations"])
+    request = PlanRequest(arguments["reason"], operations, tuple(probes))
     made = await core.changes.plan(request, who)
     page = core.changes.page(made.id)
     words = plan_text(made, core.redactor, page)
+    if notes:
+        words = f"Understood: {line('; '.join(notes), 200)}.\n{words}"
     return Outcome(words, plan_data(core, made), is_error=made.state is State.REFUSED)
 
 
-def _operation(row: Mapping[str, Any]) -> Operation:
-    return Operation(Action(row["action"]), row["kind"], row.get("id"), row.get("value"), row.get("where"))
+def _operation(row: Mapping[str, Any], notes: list[str]) -> Operation:
+    where = row.get("where")
+    if where is not None:
+        where, said = understood(where, FILTERS)
+        notes += said
+    id = row["id"].removeprefix(f"{row['kind']}/") if "id" in row else None
+    return Operation(Action(row["action"]), row["kind"], id, row.get("value"), where)
 
 
 def plan_data(core: Needs, plan: Plan) -> dict[str, Any]:

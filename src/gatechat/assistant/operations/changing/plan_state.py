@@ -7,12 +7,14 @@ from typing import Any, Final
 
 from gatechat.assistant.change.model import Change
 from gatechat.assistant.change.telling import change_text, plan_text
+from gatechat.assistant.operations.arguments import Words
 from gatechat.assistant.operations.changing.needs import TEXT, Needs
 from gatechat.assistant.operations.changing.plan import OUTPUT as _PLAN
 from gatechat.assistant.operations.changing.plan import plan_data
 from gatechat.assistant.operations.tool import Outcome
 from gatechat.assistant.principal import Principal
 
+CALLED: Final = Words(also={"id": "plan", "plan_id": "plan", "change": "plan"})
 OUTPUT: Final = _PLAN
 INPUT: Final = {
     "type": "object",

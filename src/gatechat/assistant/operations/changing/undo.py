@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from gatechat.assistant.change.model import State
 from gatechat.assistant.change.telling import plan_text
+from gatechat.assistant.operations.arguments import Words
 from gatechat.assistant.operations.changing.needs import TEXT, Needs
 from gatechat.assistant.operations.tool import Outcome
 from gatechat.assistant.principal import Principal
 
+CALLED: Final = Words(also={"id": "change", "plan": "change"})
 INPUT: Final = {
     "type": "object",
     "additionalProperties": False,

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from gatechat.apisix.kinds import KINDS, PREFIX
 from gatechat.apisix.secret_fields import PLUGIN_SECRETS
+from gatechat.assistant.operations.arguments import Words
 from gatechat.assistant.operations.reading import traps
 from gatechat.assistant.operations.reading.needs import Needs
 from gatechat.assistant.operations.tool import Outcome
@@ -18,6 +19,7 @@ from gatechat.assistant.problem import Problem
 from gatechat.assistant.view import schema_text, text
 from gatechat.assistant.view.configuration import JSON, read_object
 
+CALLED: Final = Words(also={"plugin": "name", "kind": "name"})
 LARGEST: Final = 5_000
 """Characters of a schema in short; of a longer one only the outermost fields are told."""
 INPUT: Final = {

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
+from gatechat.assistant.operations.arguments import Words
 from gatechat.assistant.operations.reading.needs import TEXT, Needs, scrubbed
 from gatechat.assistant.operations.tool import Outcome
 from gatechat.assistant.principal import Principal
@@ -32,6 +33,8 @@ OUTPUT: Final = {
     "type": "object",
     "properties": {"route": {"type": ["string", "null"]}, "certain": {"type": "boolean"}, "possible": {}},
 }
+_HOST: Final = 'name the host in headers: {"Host": "api.example.com"}'
+CALLED: Final = Words(also={"path": "url", "uri": "url"}, instead={"host": _HOST})
 _KEPT: Final = "/?#[]@!$&'()*+,;=:%-._~|"
 
 

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from gatechat.assistant.change.words import instead
+from gatechat.assistant.operations.arguments import Words, kind_of
+from gatechat.assistant.operations.filters import OTHERWISE, understood
 from gatechat.assistant.operations.reading.needs import COUNT, Needs
 from gatechat.assistant.operations.tool import Outcome
 from gatechat.assistant.principal import Principal
+from gatechat.assistant.problem import Problem
 from gatechat.assistant.view import text
+from gatechat.assistant.view.configuration import Configuration
+from gatechat.assistant.view.effective import own_plugins
 from gatechat.assistant.view.find import FILTERS, PAGE, everywhere, lines, select, summary
 from gatechat.assistant.view.rows import Row
 
+CALLED: Final = Words(
+    also={"filter": "where", "filters": "where", "type": "kind"},
+    instead={
+        **{name: f'it goes into where: {{"{name}": …}}' for name in (*FILTERS, *OTHERWISE)},
+        "limit": "it shows 20 a page; where narrows",
+        "where": 'give filters by name: {"plugin": "key-auth"}; text looks everywhere',
+    },
+)
+_EXAMPLE: Final = '{"plugin": "key-auth"}'
 INPUT: Final = {
     "type": "object",
     "additionalProperties": False,
@@ -33,12 +48,20 @@ OUTPUT: Final = {
 
 async def find(core: Needs, arguments: Mapping[str, Any], who: Principal) -> Outcome:
     """Up to PAGE rows one by one; of more a summary that names as many as fit, unless a page is asked for."""
-    kind, where = arguments.get("kind", "routes"), arguments.get("where", {})
+    kind = kind_of(arguments.get("kind", "routes")) or arguments["kind"]
+    if kind in ("plugin", "plugins"):
+        raise Problem(400, f"{kind}: describe tells of them; find with where {_EXAMPLE} tells who uses one")
+    where, notes = understood(arguments.get("where", {}), FILTERS)
+    if where == {"all": True}:
+        where = {}
     configuration = await core.live.configuration()
     found = select(configuration, kind, where)
     total = len(configuration.all(kind))
     data: dict[str, Any] = {"count": len(found), "of": total}
-    head = [_count(kind, found, total, where)]
+    head = [f"Understood: {text.line('; '.join(notes), 200)}."] if notes else []
+    head.append(_count(kind, found, total, where))
+    if not found and total:
+        head += _unknown(configuration, where)
     if kind in configuration.absent:
         head.append(f"This gateway has no {kind}.")
     if kind == "routes" and found and (common := everywhere(configuration)):
@@ -66,6 +89,24 @@ def _count(kind: str, found: Sequence[Row], total: int, where: Mapping[str, Any]
         return f"{text.counted(total, kind)}."
     words = "; ".join(f"{name} {_said(value)}" for name, value in where.items())
     return f"{len(found)} of {text.counted(total, kind)}: {text.line(words, 200)}."
+
+
+def _unknown(configuration: Configuration, where: Mapping[str, Any]) -> Iterator[str]:
+    """What was asked for, of plugins and labels, that is nowhere."""
+    plugins = {name for name, _, _ in own_plugins(configuration)}
+    labels = {
+        f"{name}={value}" if "=" in str(where.get("label")) else str(name)
+        for _, _, item in configuration
+        for name, value in (item.value.get("labels") or {}).items()
+    }
+    for name, known in (("plugin", plugins), ("label", labels)):
+        for wanted in _list(where.get(name, ())):
+            if str(wanted) not in known and "*" not in str(wanted):
+                yield text.line(f"No {name} {wanted} is in use; {instead(str(wanted), known)}", 300)
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _said(value: object) -> str:

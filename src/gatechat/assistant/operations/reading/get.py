@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gatechat.apisix.kinds import KINDS
+from gatechat.assistant.operations.arguments import Words
 from gatechat.assistant.operations.reading.needs import TEXT, Needs
 from gatechat.assistant.operations.tool import Outcome
 from gatechat.assistant.principal import Principal
@@ -15,6 +16,7 @@ from gatechat.assistant.view.configuration import JSON, Configuration
 from gatechat.assistant.view.effective import Applied, consumer_plugins, effective
 from gatechat.assistant.view.references import references
 
+CALLED: Final = Words(also={"name": "id", "field": "fields", "username": "id"})
 LARGEST: Final = 8_000
 """Characters of a value; of a larger one the fields and their sizes are told instead."""
 INPUT: Final = {
@@ -31,7 +33,11 @@ INPUT: Final = {
 }
 OUTPUT: Final = {
     "type": "object",
-    "properties": {"value": {"type": "object"}, "from": {"type": "object"}, "modified_index": {"type": ["integer", "null"]}},
+    "properties": {
+        "value": {"type": "object"},
+        "from": {"type": "object"},
+        "modified_index": {"type": ["integer", "null"]},
+    },
 }
 
 
@@ -39,7 +45,7 @@ async def get(core: Needs, arguments: Mapping[str, Any], who: Principal) -> Outc
     """``value`` is redacted. In effect: ``from`` says where each part came from that is not its own."""
     kind = arguments["kind"]
     configuration = await core.live.configuration()
-    id = configuration.resolve(kind, arguments["id"])
+    id = configuration.resolve(kind, arguments["id"].removeprefix(f"{kind}/"))
     item = configuration.all(kind)[id]
     sources: dict[str, str] = {}
     value: Mapping[str, JSON] = item.value

@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from gatechat.assistant.operations.arguments import Words
 from gatechat.assistant.operations.reading.explain_request import read_request, verdict
 from gatechat.assistant.operations.reading.needs import COUNT, TEXT, Needs
 from gatechat.assistant.operations.tool import Outcome
@@ -19,6 +20,10 @@ from gatechat.assistant.view.configuration import Configuration
 from gatechat.assistant.view.exchange import Reply, exchange
 from gatechat.assistant.view.match import router
 
+CALLED: Final = Words(
+    also={"uri": "path", "url": "path"},
+    instead={"host": 'name the host in headers: {"Host": "api.example.com"}'},
+)
 SECONDS: Final = 10.0
 LARGEST_BODY: Final = 64 * 1024
 """Bytes of an answer that are read; of them ``most`` characters are shown."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from gatechat.assistant.operations.arguments import Words
 from gatechat.assistant.operations.reading.needs import COUNT, Needs
 from gatechat.assistant.operations.tool import Outcome
 from gatechat.assistant.principal import Principal
@@ -16,6 +17,10 @@ from gatechat.assistant.view import text
 from gatechat.assistant.view import traffic as measured
 from gatechat.assistant.view.exchange import exchange
 
+CALLED: Final = Words(
+    also={"limit": "top", "window": "seconds"},
+    instead={"minutes": "it watches for up to 30 seconds; seconds: 0 is all since the gateway started"},
+)
 LONGEST: Final = 30
 """Seconds between the readings: ChatGPT gives up after 45."""
 _LARGEST_PAGE: Final = 32 * 1024 * 1024
