@@ -175,7 +175,7 @@ def test_names_of_what_the_same_plan_creates_may_be_used_before_it() -> None:
         ([operation("create", "route", None, {})], 'kind "route"', '"routes"'),
         ([operation("merge", "routes", None, {})], "needs an id, a name, or a selection", ""),
         ([operation("merge", "routes", "1")], "needs a value", ""),
-        ([operation("merge", "routes", None, {"a": 1}, where={"lable": "x"})], '"label"', ""),
+        ([operation("merge", "routes", None, {"a": 1}, where={"lable": "x"})], "did you mean label?", ""),
         (
             [operation("merge", "routes", None, {"a": 1}, where={"label": "tmp"})],
             "the selection is empty",

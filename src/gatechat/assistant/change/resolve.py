@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from gatechat.apisix.kinds import KINDS, WRITE_ORDER
+from gatechat.apisix.kinds import KINDS
 from gatechat.apisix.schemas import SECRET_MANAGERS
+from gatechat.assistant.change.execute import in_order
 from gatechat.assistant.change.model import JSON, Action, Edit, Problem, Target
 from gatechat.assistant.change.redact import Redactor, Unrestorable
-from gatechat.assistant.change.selection import Unclear, Where, select
+from gatechat.assistant.change.selection import Where, select
 from gatechat.assistant.change.words import instead, listed, slug
 from gatechat.assistant.problem import Problem as AdminProblem
 from gatechat.assistant.view.configuration import Configuration, Item
@@ -99,13 +100,13 @@ class _Resolving:
         for number, operation in enumerate(operations):
             try:
                 self._operation(operation)
-            except (_Refused, Unclear) as error:
-                refused = error if isinstance(error, _Refused) else _Refused(str(error))
+            except (_Refused, AdminProblem) as error:
+                refused = error if isinstance(error, _Refused) else _Refused(error.message)
                 where = refused.path or f"operations.{number}"
                 self.problems.append(Problem(None, where, refused.message, refused.value, refused.fix))
         self._link()
         unchanged = [edit for edit in self.edits.values() if edit.before == edit.after]
-        edits = tuple(in_order(edit for edit in self.edits.values() if edit.before != edit.after))
+        edits = tuple(in_order([edit for edit in self.edits.values() if edit.before != edit.after]))
         if unchanged and not edits and not self.problems:
             self.problems.append(Problem(None, "", "nothing would change: it is all as you want it already"))
         if unchanged and self.selected:
@@ -333,18 +334,6 @@ def _check_id(target: Target) -> None:
         raise _Refused(
             f"there is no secret manager {parts[0]}", instead(parts[0], SECRET_MANAGERS), _path(target)
         )
-
-
-def in_order(edits: Iterator[Edit]) -> list[Edit]:
-    """What is referred to is written before what refers to it, and deleted after it."""
-    listed = list(edits)
-    writes = [edit for edit in listed if edit.after is not None]
-    deletes = [edit for edit in listed if edit.after is None]
-    return sorted(writes, key=_place) + sorted(deletes, key=_place, reverse=True)
-
-
-def _place(edit: Edit) -> int:
-    return WRITE_ORDER.index(edit.target.kind)
 
 
 def _path(target: Target) -> str:

@@ -28,36 +28,55 @@ PAGE: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """``make`` takes one wanted value. ``kinds``: where it makes sense, empty for everywhere."""
+    """``make`` takes one wanted value; ``as_written`` takes the place of it where nothing more may be meant
+    than was said. ``kinds``: where it makes sense, empty for everywhere.
+    """
 
     words: str
     make: Callable[[str, Configuration], Test]
     kinds: tuple[str, ...] = ()
+    as_written: Callable[[str, Configuration], Test] | None = None
 
 
-def select(configuration: Configuration, kind: str, where: Mapping[str, JSON]) -> list[Row]:
+def select(
+    configuration: Configuration, kind: str, where: Mapping[str, JSON], *, as_written: bool = False
+) -> list[Row]:
     """The resources of a kind that pass every filter, sorted by id; of a list of values any may fit.
 
+    ``as_written``: a host or path counts for itself, not for all that it takes; for what is to be changed.
     Raises Problem (400) for a kind, a filter or a value that is not understood, with all that is.
     """
     if kind not in KINDS:
         raise Problem(400, f"kind {kind!r}: there is none; {_nearest(kind, KINDS)}")
-    tests = [_test(name, wanted, kind, configuration) for name, wanted in where.items()]
+    tests = [_test(name, value, kind, configuration, as_written) for name, value in where.items()]
     return [row for row in rows(configuration, kind).values() if all(test(row) for test in tests)]
 
 
-def _test(name: str, wanted: JSON, kind: str, configuration: Configuration) -> Test:
+def wanted(value: JSON) -> list[str]:
+    """The values of which any may fit; of {"tier": "gold"}, for a label, "tier=gold". Raises ValueError."""
+    if isinstance(value, Mapping):
+        value = [f"{name}={text}" for name, text in value.items()]
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(type(one) in (str, int) and one != "" for one in values):
+        raise ValueError
+    return [str(one) for one in values]
+
+
+def _test(name: str, value: JSON, kind: str, configuration: Configuration, as_written: bool) -> Test:
     known = FILTERS.get(name)
     if known is None:
         raise Problem(400, f"where.{name}: there is no such filter; {_nearest(name, FILTERS)}")
     if known.kinds and kind not in known.kinds:
         raise Problem(400, f"where.{name}: works for {', '.join(known.kinds)}, not for {kind}")
-    values = wanted if isinstance(wanted, list) else [wanted]
-    if isinstance(wanted, Mapping) and name == "label":
-        values = [f"{key}={value}" for key, value in wanted.items()]
-    if not values or not all(isinstance(value, str | int) and value != "" for value in values):
-        raise Problem(400, f"where.{name}: takes a text, or a list of which any may fit: {known.words}")
-    tests = [known.make(str(value), configuration) for value in values]
+    try:
+        if isinstance(value, Mapping) and (name != "label" or len(value) != 1):
+            raise ValueError
+        values = wanted(value)
+    except ValueError:
+        text = f"where.{name}: takes a text, or a list of which any may fit: {known.words}"
+        raise Problem(400, text) from None
+    make = known.as_written if as_written and known.as_written else known.make
+    tests = [make(one, configuration) for one in values]
     if name in _ALL_OF:
         return lambda row: all(test(row) for test in tests)
     return tests[0] if len(tests) == 1 else lambda row: any(test(row) for test in tests)
@@ -69,18 +88,20 @@ def _nearest(word: str, known: Iterable[str]) -> str:
     return (f"did you mean {near[0]}? " if near else "") + f"There are {', '.join(names)}"
 
 
-def _glob(wanted: str) -> Callable[[str], bool]:
-    """ "*" is anything, the rest means itself, in any case of letters."""
-    plain = wanted.lower()
+def _glob(wanted: str, *, any_case: bool = True) -> Callable[[str], bool]:
+    """ "*" is anything, the rest means itself."""
+    plain = wanted.lower() if any_case else wanted
     if "*" not in plain:
-        return lambda found: found.lower() == plain
+        return lambda found: found == plain or (any_case and found.lower() == plain)
     fits = compile_regex(translate(plain.replace("[", "[[]").replace("?", "[?]"))).match
-    return lambda found: fits(found.lower()) is not None
+    return lambda found: fits(found.lower() if any_case else found) is not None
 
 
-def _any(of: Callable[[Row], Iterable[str]]) -> Callable[[str, Configuration], Test]:
+def _any(
+    of: Callable[[Row], Iterable[str]], *, any_case: bool = True
+) -> Callable[[str, Configuration], Test]:
     def make(wanted: str, configuration: Configuration) -> Test:
-        fits = _glob(wanted)
+        fits = _glob(wanted, any_case=any_case)
         return lambda row: any(fits(found) for found in of(row))
 
     return make
@@ -93,7 +114,7 @@ def _text(wanted: str, configuration: Configuration) -> Test:
 
 def _label(wanted: str, configuration: Configuration) -> Test:
     name, equals, value = wanted.partition("=")
-    fits = _glob(value)
+    fits = _glob(value, any_case=False)
     return lambda row: name in row.labels and (not equals or fits(str(row.labels[name])))
 
 
@@ -146,11 +167,20 @@ def _status(wanted: str, configuration: Configuration) -> Test:
     return lambda row: row.on is on
 
 
-def _reference(field: str) -> Callable[[str, Configuration], Test]:
-    def of(row: Row) -> Iterable[str]:
-        return (str(row.item.value[field]),) if field in row.item.value else ()
+def _reference(field: str, kind: str) -> Callable[[str, Configuration], Test]:
+    """By the id of what is referred to, or its name."""
 
-    return _any(of)
+    def make(wanted: str, configuration: Configuration) -> Test:
+        fits = _glob(wanted, any_case=False)
+        named = {id for id, item in configuration.all(kind).items() if fits(item.name)}
+
+        def test(row: Row) -> bool:
+            id = str(row.item.value.get(field, ""))
+            return id in named or (id != "" and fits(id))
+
+        return test
+
+    return make
 
 
 HOLDS: Final[Mapping[str, tuple[str, Test]]] = {
@@ -187,19 +217,34 @@ _ALL_OF: Final = ("holds", "text", "without_plugin")
 
 FILTERS: Final[Mapping[str, Filter]] = {
     "text": Filter("words that all occur somewhere: id, name, desc, host, path, label, plugin, node", _text),
-    "id": Filter("an id", _any(lambda row: (row.id,))),
+    "id": Filter("an id", _any(lambda row: (row.id,), any_case=False)),
     "name": Filter("a name", _any(lambda row: (row.item.name,))),
     "label": Filter("tier=gold, or tier for any value", _label),
-    "host": Filter("a host name as written, or one that a wildcard takes", _host),
-    "path": Filter("a path as written, or one that a pattern takes", _path, ("routes",)),
+    "host": Filter(
+        "a host name as written, or one that a wildcard takes",
+        _host,
+        as_written=_any(lambda row: row.hosts),
+    ),
+    "path": Filter(
+        "a path as written, or one that a pattern takes",
+        _path,
+        ("routes",),
+        _any(lambda row: row.paths, any_case=False),
+    ),
     "method": Filter("GET, …; a route without methods takes all", _method, ("routes",)),
     "plugin": Filter("a plugin in effect", _plugin),
     "without_plugin": Filter("a plugin that is not in effect", _without_plugin),
     "upstream": Filter("an upstream's id or name, or a node's address", _upstream),
     "status": Filter("on or off", _status),
-    "service": Filter("a service's id", _reference("service_id"), ("routes", "stream_routes")),
-    "plugin_config": Filter("a plugin config's id", _reference("plugin_config_id"), ("routes",)),
-    "consumer_group": Filter("a consumer group's id", _reference("group_id"), ("consumers",)),
+    "service": Filter(
+        "a service's id or name", _reference("service_id", "services"), ("routes", "stream_routes")
+    ),
+    "plugin_config": Filter(
+        "a plugin config's id or name", _reference("plugin_config_id", "plugin_configs"), ("routes",)
+    ),
+    "consumer_group": Filter(
+        "a consumer group's id or name", _reference("group_id", "consumer_groups"), ("consumers",)
+    ),
     "holds": Filter("; ".join((*HOLDS, "uses plugin NAME")), _holds),
 }
 """What can be asked for. "*" in a value is anything."""
