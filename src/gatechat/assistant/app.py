@@ -15,20 +15,22 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from gatechat.assistant.admin_client import Health
-from gatechat.assistant.change.changes import Changes
 from gatechat.assistant.core import Core
 from gatechat.assistant.faces import manifest, openapi, pages
-from gatechat.assistant.faces.console.app import Console
+from gatechat.assistant.faces.console.app import COOKIE, Console
 from gatechat.assistant.faces.console.doors import Doors, approver_key
 from gatechat.assistant.faces.forwarder import Forwarder
 from gatechat.assistant.faces.mcp.http import PATH as MCP_PATH
 from gatechat.assistant.faces.mcp.http import McpEndpoint
 from gatechat.assistant.faces.mcp.server import confirmation, create_server
 from gatechat.assistant.faces.mcp.state_key import state_key
+from gatechat.assistant.faces.sign_in.page import SignInPage
 from gatechat.assistant.guard import Guard
 from gatechat.assistant.problem import Problem
-from gatechat.assistant.settings import AssistantSettings
+from gatechat.assistant.settings import AssistantSettings, SettingsError
 from gatechat.assistant.sign_in import SignIn
+from gatechat.assistant.sign_in.oauth import AuthorizationServer, Documents, metadata_routes
+from gatechat.assistant.sign_in.oauth import routes as oauth_routes
 
 _HELP = {
     404: "there is nothing here. The Admin API is under /apisix/admin/ (routes, upstreams, services, …); "
@@ -37,13 +39,15 @@ _HELP = {
 }
 
 
-def create_app(settings: AssistantSettings) -> Starlette:
+def create_app(settings: AssistantSettings, documents: Documents | None = None) -> Starlette:
     """The assistant as an ASGI app with a lifespan. Serve it with uvicorn; it needs no other process.
+    ``documents``: how OAuth clients that are URLs are read; None: from the open internet.
 
     Raises SettingsError where callers must sign in and nobody could, and what Core and SignIn raise.
     """
     sign_in = SignIn(settings)
     core = Core(settings)
+    oauth = _authorization_server(settings, sign_in, documents)
     mcp = McpEndpoint(create_server(core, state_key(settings.data_dir), confirmation(core)))
 
     @cache
@@ -97,8 +101,9 @@ def create_app(settings: AssistantSettings) -> Starlette:
             Route("/legal", show_legal),
             Route("/healthz", show_health),
             Route(MCP_PATH, mcp),
-            *_console(core, settings),
-            Mount("/apisix/admin/", Forwarder(core.admin, settings, _writes_through(core, settings))),
+            *metadata_routes(settings),
+            *_console(core, settings, sign_in, oauth),
+            Mount("/apisix/admin/", Forwarder(core)),
         ],
         middleware=[Middleware(Guard, settings=settings, sign_in=sign_in)],
         exception_handlers={Problem: _problem, HTTPException: _http_problem, Exception: _unexpected},
@@ -108,16 +113,33 @@ def create_app(settings: AssistantSettings) -> Starlette:
     return app
 
 
-def _writes_through(core: Core, settings: AssistantSettings) -> Changes | None:
-    """None where nothing lasts: a plan that waits could not be approved, nor a change be undone."""
-    return core.changes if settings.data_dir is not None else None
+def _authorization_server(
+    settings: AssistantSettings, sign_in: SignIn, documents: Documents | None
+) -> AuthorizationServer | None:
+    if not settings.oauth:
+        return None
+    if sign_in.database is None:
+        raise SettingsError("oauth: needs a data_dir, where what was granted is kept")
+    server = AuthorizationServer(settings, sign_in.database, documents)
+    sign_in.add(server.grants)
+    return server
 
 
-def _console(core: Core, settings: AssistantSettings) -> list[Route]:
+def _console(
+    core: Core, settings: AssistantSettings, sign_in: SignIn, oauth: AuthorizationServer | None
+) -> list[Route]:
+    """What people open in a browser."""
     if settings.data_dir is None:
         return []
     doors = Doors(approver_key(settings.data_dir), core.ledger.use_code)
-    return Console(core.changes, doors, lambda: core.drafts.redactor, settings.url).routes()
+    console = Console(core.changes, doors, lambda: core.drafts.redactor, settings.url).routes()
+    if oauth is None:
+        return console
+
+    def is_owner(request: Request) -> bool:
+        return doors.knows(request.cookies.get(COOKIE, ""))
+
+    return [*console, *SignInPage(oauth, sign_in, is_owner, settings.url).routes(), *oauth_routes(oauth)]
 
 
 @cache

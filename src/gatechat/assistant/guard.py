@@ -16,11 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.settings import LOCAL_NAMES, AssistantSettings
-from gatechat.assistant.sign_in import SignIn
+from gatechat.assistant.sign_in import SignIn, oauth
 from gatechat.assistant.sign_in.contract import SCOPE_KEY
 
 OPEN_PATHS: Final = frozenset({"/", "/openapi.yaml", "/openapi.json", "/logo.png", "/legal", "/healthz"})
-OPEN_FOLDERS: Final = ("/.well-known/", "/oauth/")
+OPEN_FOLDERS: Final = ("/.well-known/",)
 """What is read or done before one can have signed in. Everything else asks who calls."""
 
 _CORS_METHODS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
@@ -30,7 +30,7 @@ _HEADER_NAMES = re.compile(r"[A-Za-z0-9-]+(?: *, *[A-Za-z0-9-]+)*")
 
 
 def _is_open(path: str) -> bool:
-    return path in OPEN_PATHS or path.startswith(OPEN_FOLDERS) or _has_its_own_door(path)
+    return path in OPEN_PATHS | oauth.PATHS or path.startswith(OPEN_FOLDERS) or _has_its_own_door(path)
 
 
 def _has_its_own_door(path: str) -> bool:

@@ -22,10 +22,13 @@ from gatechat.assistant.faces import web
 from gatechat.assistant.faces.console.doors import VISIT_SECONDS, Doors
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.problem import Problem
+from gatechat.assistant.sign_in.oauth.endpoints import AUTHORIZE
 
 PATHS: Final = ("/plans", "/approver")
 """What is asked for by browsers, which send no bearer token: the cookie lets them in."""
 COOKIE: Final = "gatechat_approver"
+COOKIE_PATHS: Final = ("/plans", AUTHORIZE)
+"""Where the cookie is shown: not everywhere, because on localhost browsers show it to every port."""
 OWNER: Final = Principal("owner", Role.APPROVER, "console", person=True)
 """Whoever opened a link that only the gateway's owner can have made."""
 
@@ -71,15 +74,16 @@ class Console:
                 words="It was used already or is too old. `gatechat console` in a terminal prints another.",
             )
         answer = RedirectResponse("/plans", 303, headers=web.headers())
-        answer.set_cookie(
-            COOKIE,
-            cookie,
-            max_age=int(VISIT_SECONDS),
-            path="/plans",
-            httponly=True,
-            samesite="strict",
-            secure=self._secure,
-        )
+        for path in COOKIE_PATHS:
+            answer.set_cookie(
+                COOKIE,
+                cookie,
+                max_age=int(VISIT_SECONDS),
+                path=path,
+                httponly=True,
+                samesite="strict",
+                secure=self._secure,
+            )
         return answer
 
     def _guarded(
