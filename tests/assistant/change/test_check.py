@@ -219,9 +219,31 @@ async def test_what_the_gateway_judges_itself_is_not_asked_twice(admin: AdminCli
     assert await told(admin, [route(priority="high")], ask=False) == []
 
 
-async def test_the_private_key_that_no_admin_api_shows_is_not_missed(admin: AdminClient) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "missed"),
+    [
+        pytest.param(operation("merge", "ssls", "t", {"status": 0}), [], id="merged"),
+        pytest.param(
+            operation("replace", "ssls", "t", {"snis": ["b.example"], "cert": "c"}),
+            [],
+            id="replaced with its own certificate, as undo does",
+        ),
+        pytest.param(
+            operation("replace", "ssls", "t", {"snis": ["a.example"], "cert": "d"}),
+            ["ssls/t"],
+            id="replaced with another certificate",
+        ),
+        pytest.param(
+            operation("create", "ssls", "n", {"sni": "n.example", "cert": "c"}), ["ssls/n"], id="new"
+        ),
+    ],
+)
+async def test_the_private_key_that_no_admin_api_shows_is_missed_only_where_it_is_needed(
+    admin: AdminClient, wanted: Operation, missed: list[str]
+) -> None:
     here = {"ssls": {"t": {"snis": ["a.example"], "cert": "c"}}}
-    assert await told(admin, [operation("merge", "ssls", "t", {"status": 0})], here) == []
+    problems = await told(admin, [wanted], here)
+    assert [problem.path for problem in problems if "key" in problem.message] == missed
 
 
 SHARED: Kinds = {

@@ -214,14 +214,20 @@ def _same(secret: Secret) -> tuple[str, str]:
 
 
 def _unshown(edit: Edit, to_enter: Sequence[str]) -> bool:
-    """A certificate whose private key is not known here: the gateway has it, or a person will enter it."""
+    """A certificate whose private key is not known here: the gateway has it, or a person will enter it.
+
+    What replaces another certificate needs its own key.
+    """
     hidden = KINDS[edit.target.kind].hidden
     if not hidden or edit.after is None:
         return False
     missing = any(path.startswith(f"{name_of(edit.target)}.") for path in to_enter) or any(
         True for _ in marked(edit.after, (ENTER, GENERATE))
     )
-    return missing or (edit.action is Action.MERGE and not any(name in edit.after for name in hidden))
+    if missing or any(name in edit.after for name in hidden) or edit.before is None:
+        return missing
+    public = (name for name in ("cert", "certs") if edit.action is not Action.MERGE)
+    return all(edit.before.get(name) == edit.after.get(name) for name in public)
 
 
 def _without(edit: Edit, problems: Sequence[Problem]) -> Edit | None:
