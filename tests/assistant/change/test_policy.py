@@ -195,6 +195,12 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     ("row", "words"),
     [
         ({"path": "//evil"}, "path"),
+        ({"path": "http://evil/"}, "path"),
+        ({"path": "/a\r\nHost: evil"}, "path"),
+        ({"path": "/a", "headers": {"a": "b\r\nHost: evil"}}, "headers"),
+        ({"path": "/a", "headers": {"a b": "c"}}, "headers"),
+        ({"path": "/a", "headers": {"Content-Length": "1"}}, "belongs to the connection"),
+        ({"path": "/a", "headers": {"a": "ü"}}, "must be ASCII"),
         ({"path": "/a", "method": "BREW"}, "method"),
         ({"path": "/a", "status": 99}, "status"),
         ({"path": "/a", "headers": {"a": 1}}, "headers"),

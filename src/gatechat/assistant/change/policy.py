@@ -42,6 +42,7 @@ from gatechat.assistant.change.addresses import Addresses, network
 from gatechat.assistant.change.model import JSON, Decision, Edit, Level, Plan, Probe, Problem, Target
 from gatechat.assistant.change.words import instead
 from gatechat.assistant.principal import Principal, Role
+from gatechat.assistant.view.exchange import chosen
 
 
 class Mode(StrEnum):
@@ -469,17 +470,13 @@ def probe_of(row: Mapping[str, JSON]) -> Probe:
     headers, header, contains = row.get("headers", {}), row.get("header"), row.get("contains")
     if not isinstance(method, str) or method.upper() not in _METHODS:
         raise ValueError(f"method: must be one of {', '.join(sorted(_METHODS))}")
-    if (
-        not isinstance(path, str)
-        or not path.startswith("/")
-        or path.startswith("//")
-        or not path.isprintable()
-    ):
+    if not isinstance(path, str) or not re.match(r"/(?!/)", path) or not path.isprintable():
         raise ValueError(
             'path: must begin with one "/"; probes go to the gateway only, and name no host here'
         )
     if not isinstance(headers, dict) or not all(isinstance(text, str) for text in headers.values()):
         raise ValueError('headers: must be texts by name: {Host = "api.example.com"}')
+    chosen(headers)
     if status is not None and (
         not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 599
     ):

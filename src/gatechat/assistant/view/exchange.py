@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import string
 import time
 from collections.abc import Mapping
@@ -14,7 +15,12 @@ from urllib.parse import quote, urlsplit
 import httpx2
 
 from gatechat.assistant.problem import Problem
+from gatechat.assistant.view.text import line
 
+_HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_OF_THE_CONNECTION: Final = re.compile(
+    r"connection|content-length|expect|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade"
+)
 _VISIBLE: Final = string.ascii_letters + string.digits + string.punctuation
 
 
@@ -28,6 +34,21 @@ class Reply:
     body: bytes
     cut: bool
     milliseconds: float
+
+
+def chosen(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that somebody wants sent, by their names in lower case.
+
+    Raises ValueError for what is no header (RFC 9110, section 5), or one that belongs to the connection.
+    """
+    for name, value in headers.items():
+        if not _HEADER.fullmatch(name) or not value.isprintable() or len(value) > 8_000:
+            raise ValueError(f"headers: {line(name)!r} is none, or its value cannot be one")
+        if _OF_THE_CONNECTION.fullmatch(name.lower()):
+            raise ValueError(f"headers: {name} belongs to the connection and cannot be chosen")
+        if not value.isascii():
+            raise ValueError(f"headers: the value of {name} must be ASCII")
+    return {name.lower(): value for name, value in headers.items()}
 
 
 async def exchange(
@@ -85,7 +106,10 @@ async def exchange(
 
 def _server_name(host: str) -> str:
     """The name in a Host header that TLS can ask for; an address is none (RFC 6066, 3)."""
-    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
     try:
         ipaddress.ip_address(name)
     except ValueError:
