@@ -27,21 +27,23 @@ class Terminal:
     def __init__(self, folder: Path, gateway: GatewayUnderTest) -> None:
         self.folder = folder
         self.gateway = gateway
-        self.options = [
-            *("--data-dir", str(folder), "--admin-url", gateway.gateway.admin_url, "--admin-key", ADMIN_KEY),
-            *("--gateway-url", gateway.gateway.proxy_url),
-        ]
+        self.settings = {
+            "GATECHAT_DATA_DIR": str(folder),
+            "GATECHAT_ADMIN_URL": gateway.gateway.admin_url,
+            "GATECHAT_ADMIN_KEY": ADMIN_KEY,
+            "GATECHAT_GATEWAY_URL": gateway.gateway.proxy_url,
+        }
 
     def piped(self, *command: str, typed: str = "") -> subprocess.CompletedProcess[str]:
         """Without a terminal."""
         return subprocess.run(
-            [sys.executable, "-m", "gatechat", *command, *self.options],
+            [sys.executable, "-m", "gatechat", *command],
             input=typed,
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
             cwd=self.folder,
-            env=environment(self.folder),
+            env=environment(self.folder, **self.settings),
         )
 
     def json(self, *command: str) -> Any:
@@ -53,12 +55,12 @@ class Terminal:
         """With one, on which ``typed`` is typed; exit code and all that the person sees."""
         ours, theirs = pty.openpty()
         process = subprocess.Popen(
-            [sys.executable, "-m", "gatechat", *command, *self.options],
+            [sys.executable, "-m", "gatechat", *command],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
             cwd=self.folder,
-            env=environment(self.folder),
+            env=environment(self.folder, **self.settings),
         )
         os.close(theirs)
         os.write(ours, f"{typed}\n".encode())

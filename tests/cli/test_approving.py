@@ -70,7 +70,6 @@ def test_what_is_piped_in_is_no_person(terminal: Terminal) -> None:
 
 
 def test_a_link_to_the_console_is_for_terminals_only(terminal: Terminal) -> None:
-    terminal.options = ["--data-dir", str(terminal.folder)]
     assert "no yes" in terminal.piped("console").stderr
     _, out = terminal.run("console")
     assert "http://localhost:5000/approver?code=" in out
