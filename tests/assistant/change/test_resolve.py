@@ -297,10 +297,15 @@ def test_replace_may_create_what_is_missing_where_it_is_put() -> None:
     assert (edit.action, edit.target.id) == (Action.CREATE, "new")
 
 
-def test_a_kind_that_the_gateway_lacks_is_said() -> None:
-    old = configuration({}, absent=frozenset({"credentials"}))
-    found = resolve([operation("create", "credentials", "j/credentials/k", {})], old, Redactor())
-    assert "this gateway has no credentials" in found.problems[0].message
+@pytest.mark.parametrize(
+    ("kind", "fix"), [("credentials", "newer versions of APISIX"), ("stream_routes", "apisix.proxy_mode")]
+)
+def test_a_kind_that_the_gateway_lacks_is_said(kind: str, fix: str) -> None:
+    found = resolve(
+        [operation("create", kind, "1", {})], configuration({}, absent=frozenset({kind})), Redactor()
+    )
+    assert f"this gateway has no {kind}" in found.problems[0].message
+    assert fix in found.problems[0].fix
 
 
 def test_writes_go_in_the_order_of_references_and_deletes_the_other_way() -> None:

@@ -21,6 +21,8 @@ from gatechat.assistant.view.configuration import Configuration, Item
 
 _SET_BY_THE_GATEWAY: Final = ("create_time", "update_time")
 _ONE_OR_MANY: Final = (("uri", "uris"), ("host", "hosts"), ("remote_addr", "remote_addrs"))
+_ABSENT: Final = {"stream_routes": "Apache APISIX has them with its stream proxy on (apisix.proxy_mode)"}
+"""Why a gateway may be without a kind."""
 _EITHER: Final = (*_ONE_OR_MANY, ("upstream", "upstream_id"), ("sni", "snis"))
 _LINKS: Final[Mapping[str, str]] = {
     "upstream_id": "upstreams",
@@ -122,7 +124,8 @@ class _Resolving:
         if kind not in KINDS:
             raise _Refused(f'kind "{kind}": there is no such kind', instead(kind, KINDS))
         if kind in self.configuration.absent:
-            raise _Refused(f"this gateway has no {kind}", "newer versions of APISIX may have them")
+            fix = _ABSENT.get(kind, "newer versions of APISIX may have them")
+            raise _Refused(f"this gateway has no {kind}", fix)
         if action is not Action.DELETE and not isinstance(operation.value, Mapping):
             raise _Refused(
                 f"{action.value} needs a value", "give the resource, or for merge what changes in it"
