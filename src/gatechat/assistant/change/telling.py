@@ -35,7 +35,7 @@ def _plan_lines(plan: Plan, redactor: Redactor, page: str) -> Iterator[str]:
 
 def _told_by_the_gateway(plan: Plan, redactor: Redactor, page: str) -> Iterator[str]:
     """What names and quotes resources."""
-    if plan.edits:
+    if plan.edits and not plan.problems:
         shown = diff.text(plan.edits, redactor)
         yield shown[:_LONGEST_DIFF]
         if len(shown) > _LONGEST_DIFF:
@@ -46,9 +46,12 @@ def _told_by_the_gateway(plan: Plan, redactor: Redactor, page: str) -> Iterator[
     if plan.impact:
         yield "Impact:"
         yield from (f"- {text.line(it, 300)}" for it in plan.impact)
+    if plan.problems:
+        return
     reasons = "; ".join(text.line(it.text, 300) for it in plan.risks)
     yield f"Risk: {plan.risk.value}{f' ({reasons})' if reasons else ''}"
-    if more := [it for it in plan.decision.reasons if it not in reasons]:
+    more = [it for it in plan.decision.reasons if it not in reasons]
+    if more and plan.decision.verdict != "allow":
         yield f"Policy: {plan.decision.verdict} ({'; '.join(text.line(it, 300) for it in more)})"
 
 
@@ -64,11 +67,14 @@ def how_to_go_on(plan: Plan, page: str) -> str:
             return f"Nothing is written yet. Apply it with apply (plan {plan.id})."
         case State.WAITING:
             return (
-                f"It waits for a person's approval: on {page} or with `gatechat approve {plan.id}` in a "
-                "terminal. After that, apply it."
+                f"Nothing is written yet. It waits for a person's approval: apply (plan {plan.id}) asks them "
+                f"where the client can; otherwise give them {page} (or `gatechat approve {plan.id}`), and "
+                "apply it after that."
             )
         case State.REFUSED if not plan.problems:
             return "The policy refuses it."
+        case State.REFUSED:
+            return "Nothing was written. Mend what is named and plan again."
         case State.APPLYING:
             return "It is being applied."
         case _:
