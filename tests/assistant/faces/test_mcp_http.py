@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -11,6 +12,9 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from gatechat.apisix.kinds import LARGEST_BODY
+from gatechat.assistant.faces.mcp import who
+from gatechat.assistant.principal import Principal, Role
+from gatechat.assistant.sign_in import SHARED_TOKEN
 from tests.assistant import rig as http_rig
 from tests.assistant.conftest import Talk
 from tests.assistant.faces import mcp_rig as rig
@@ -92,6 +96,20 @@ async def test_an_older_client_with_the_token_has_a_session() -> None:
         transport = streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=http)
         async with http, Client(transport, mode="legacy") as client:
             assert len((await client.list_prompts()).prompts) == 6
+
+
+PEOPLE: dict[str, tuple[Principal, Role]] = {
+    "on this machine, where nobody signs in: the owner": (who.LOCAL, Role.APPROVER),
+    "with the token that all share": (replace(SHARED_TOKEN, face="mcp"), Role.EDITOR),
+    "with an editor's token": (Principal("token:anna", Role.EDITOR, "mcp"), Role.EDITOR),
+    "with an approver's token": (Principal("token:anna", Role.APPROVER, "mcp"), Role.APPROVER),
+    "who calls a token local": (Principal("local", Role.VIEWER, "mcp"), Role.VIEWER),
+}
+
+
+@pytest.mark.parametrize(("principal", "role"), PEOPLE.values(), ids=PEOPLE)
+def test_the_person_at_a_client_has_the_role_of_their_sign_in(principal: Principal, role: Role) -> None:
+    assert who.person_behind(principal) == replace(principal, role=role, person=True)
 
 
 async def test_a_body_that_is_too_large_is_not_read() -> None:
