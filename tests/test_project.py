@@ -282,6 +282,7 @@ TESTED_THROUGH = {
     "assistant/change/telling.py": "assistant/operations/changing/test_history.py",
     "assistant/change/turns.py": "assistant/change/test_changes.py",
     "assistant/change/undo.py": "assistant/change/test_changes.py",
+    "assistant/faces/bodies.py": "assistant/faces/test_forwarder.py",
     "assistant/faces/console/*.py": "assistant/faces/test_console.py",
     "assistant/operations/changing/apply.py": "assistant/operations/changing/test_history.py",
     "assistant/operations/changing/needs.py": "assistant/operations/changing/test_history.py",

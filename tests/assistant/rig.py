@@ -33,7 +33,9 @@ class Asked:
 
 @dataclass
 class AdminStandIn:
-    """ASGI app. Answers ``status``, ``headers`` and ``body`` to everything, once ``go`` is set."""
+    """ASGI app. Answers ``status``, ``headers`` and ``body`` to everything, once ``go`` is set; but what it
+    is asked about plugins and schemas it answers at once, and does not count: it has none.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
@@ -53,6 +55,11 @@ class AdminStandIn:
             body, more = body + message.get("body", b""), message.get("more_body", False)
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         path, query = scope["raw_path"].decode(), scope["query_string"].decode()
+        about_itself = path == "/apisix/admin/plugins" or path.startswith("/apisix/admin/schema/")
+        if scope["method"] == "GET" and about_itself:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"{}"})
+            return
         self.asked.append(Asked(scope["method"], path, query, headers, body))
         await self.go.wait()
         raw = [(name.encode(), value.encode()) for name, value in self.headers.items()]

@@ -99,7 +99,7 @@ class AdminInMemory:
             return _answer(200, {})
         if method == "GET":
             return self._get(path)
-        if path.startswith("schema/"):
+        if path.startswith(("schema/", "configs/")):
             return _answer(404, {"error_msg": "not found"})
         number = len(self.writes) + 1
         self.before(number, method, path)

@@ -45,7 +45,6 @@ UNDERSTOOD: dict[str, tuple[str, str, str, tuple[str, str, tuple[str, ...]] | No
     "an encoded id": ("DELETE", "routes/a%3Ab", "", ("routes", "a:b", ())),
     "a check is no write": ("POST", "schema/validate/routes", "{}", None),
     "a check of all is no write": ("POST", "configs/validate", "{}", None),
-    "a method that the kind does not have": ("PATCH", "consumers/jack", "{}", None),
 }
 
 
@@ -73,6 +72,9 @@ NOT_UNDERSTOOD: dict[str, tuple[str, str, bytes]] = {
     "nothing to delete": ("DELETE", "routes", b""),
     "an unknown kind": ("PUT", "machines/1", b"{}"),
     "credentials without their consumer": ("PUT", "credentials/1", b"{}"),
+    "a method that the kind does not have": ("PATCH", "consumers/jack", b"{}"),
+    "a time that the gateway sets": ("PUT", "routes/1", b'{"create_time": 1}'),
+    "a write to a plugin": ("PUT", "plugins/cors", b"{}"),
     "a part that is put": ("PUT", "routes/1/plugins", b"{}"),
 }
 

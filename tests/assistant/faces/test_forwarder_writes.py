@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -68,7 +69,7 @@ async def test_what_must_wait_is_answered_with_202_and_its_page_and_is_done_from
         doors = Doors(approver_key(tmp_path), lambda code, until: False)
         await client.get("/approver", params={"code": doors.code()})
         page = (await client.get(path)).text
-        form = {name: page.split(f'name={name} value="')[1].split('"')[0] for name in ("token", "digest")}
+        form = dict(re.findall(r'name="(token|digest)" value="([^"]*)"', page))
         origin = {"origin": str(client.base_url).rstrip("/")}
         done = await client.post(f"{path}/approve-and-apply", data=form, headers=origin)
         assert done.status_code == 303

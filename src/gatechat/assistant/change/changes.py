@@ -18,9 +18,7 @@ from gatechat.assistant.change.execute import FOR_GOOD, Conflict, Done, Executio
 from gatechat.assistant.change.model import (
     Approval,
     Change,
-    Decision,
     Edit,
-    Level,
     Plan,
     Probe,
     Problem,
@@ -109,7 +107,9 @@ class Settings:
 
 
 class Changes:
-    """Made once per process. ``gateway``: the URL that leads through the gateway, where there is one."""
+    """Made once per process. ``gateway``: the URL that leads through the gateway, ``control``: that of
+    its Control API, where there are.
+    """
 
     def __init__(
         self,
@@ -121,6 +121,7 @@ class Changes:
         turns: Turns,
         settings: Settings,
         gateway: str | None = None,
+        control: str | None = None,
         executor: Executor | None = None,
     ) -> None:
         self.records = records
@@ -130,6 +131,7 @@ class Changes:
         self._turns = turns
         self._settings = settings
         self._gateway = gateway
+        self._control = control
         self._executor = executor or Executor(resources)
         self._applying: dict[str, asyncio.Task[Change]] = {}
 
@@ -297,21 +299,15 @@ class Changes:
         return await self._end(plan, execution, state, proofs, approval, started, who)
 
     async def _prove(self, plan: Plan, execution: Execution) -> list[Proof]:
+        """The probes' proofs are the last ones, in the probes' order."""
         proofs = [await prove.read_back(execution.steps, self._resources)]
-        if self._gateway is not None:
-            probes = plan.probes or prove.reaching(execution.steps)
-            proofs += await prove.probe_all(probes, self._gateway)
-        elif plan.probes:
-            proofs += [
-                Proof(
-                    "probe",
-                    f"{probe.method} {probe.path}",
-                    False,
-                    "no URL leads through the gateway (--gateway-url)",
-                )
-                for probe in plan.probes
-            ]
-        return proofs
+        probes = plan.probes or (prove.reaching(execution.steps) if self._gateway else ())
+        if self._control is not None and (self._gateway is None or not probes):
+            told = await prove.served(execution.steps, self._control)
+            proofs += [told] if told is not None else []
+        if self._gateway is None:
+            return proofs + [prove.unreachable(probe) for probe in probes]
+        return proofs + await prove.probe_all(probes, self._gateway)
 
     @staticmethod
     def _failed(probes: Sequence[Probe], proofs: Sequence[Proof]) -> Proof | None:
@@ -441,7 +437,7 @@ class Changes:
         execution = Execution([done])
         if answer.status in (200, 201):
             done.edit = replace(edit, target=self._resources.written(edit.target, answer))
-            done.outcome = "done"
+            done.outcome, done.revision = "done", revision(answer)
             proofs = [await prove.read_back([done], self._resources)]
         else:
             execution.failure = f"{answer.status} {words_of(answer)}"
@@ -545,8 +541,8 @@ def _is_beyond_help(change: Change) -> bool:
 
 
 _NOT_IN_A_PLAN: Final = (
-    "this must be approved by a person first ({why}), and what waits cannot keep ttl or force: leave them out. "
-    "Before something is deleted that others use, change or delete those, in one plan or one after the other"
+    "a person must approve this first ({why}), and what waits cannot keep ttl or force: leave them out. To "
+    "delete what others use, change or delete those too, in one plan"
 )
 
 

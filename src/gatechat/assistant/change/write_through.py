@@ -68,7 +68,9 @@ class Write:
         try:
             body = redactor.restore(self.target.kind, wrapped, before, self.target.id)
         except Unrestorable as error:
-            raise Problem(400, f"{error}. Write the secret itself, or a reference such as $env://NAME") from error
+            raise Problem(
+                400, f"{error}. Write the secret itself, or a reference like $env://NAME"
+            ) from error
         for name in self.sub_path:
             body = body[name]
         return replace(self, body=body)
@@ -152,7 +154,8 @@ def read(method: str, path: bytes, query: bytes, body: bytes) -> Write | None:
             _check_patch(kind, id, sub_path, value)
     if method == "DELETE" and not id:
         _refuse(f"missing {kind.title} id")
-    return Write(method, Target(kind.plural, owner + id if id else ""), sub_path, value, _query(query), segments)
+    target = Target(kind.plural, owner + id if id else "")
+    return Write(method, target, sub_path, value, _query(query), segments)
 
 
 def _refuse(words: str, status: int = 400) -> NoReturn:
@@ -179,11 +182,11 @@ def _new(kind: Kind, value: Any) -> dict[str, Any]:
         _refuse("missing configurations")
     if not isinstance(value, dict):
         _refuse("invalid configuration: wrong type: expected object")
-    if kind.times:
-        for prefix, part in (("", value), *((f"{name}.", value.get(name)) for name in ("upstream", "plugins"))):
-            for name in TIMES:
-                if isinstance(part, dict) and name in part:
-                    _refuse(f"the property is forbidden:  {prefix}{name}")
+    places = {"": value, "upstream.": value.get("upstream"), "plugins.": value.get("plugins")}
+    for prefix, part in places.items() if kind.times else ():
+        for name in TIMES:
+            if isinstance(part, dict) and name in part:
+                _refuse(f"the property is forbidden:  {prefix}{name}")
     return value
 
 

@@ -1,7 +1,8 @@
 """/apisix/admin/… as the Admin API has it, passed on and back. Nothing else is ever passed on.
 
 The path is judged as the caller sent it, byte by byte, and passed on as it was judged: no decoding, no
-normalising, so that no two readers can disagree about it.
+normalising, so that no two readers can disagree about it. Reads come back without secrets; writes go the road
+of every change (change/write_through.py).
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from typing import Final
 from urllib.parse import unquote_plus, unquote_to_bytes
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from gatechat.apisix.kinds import LARGEST_BODY
-from gatechat.assistant.admin_client import AdminClient
-from gatechat.assistant.change.changes import Changes
-from gatechat.assistant.change.write_through import Waiting, Write, read
+from gatechat.assistant.admin_client import Answer
+from gatechat.assistant.change.shown import shown
+from gatechat.assistant.change.write_through import Waiting, Write, is_check, read
+from gatechat.assistant.core import Core
+from gatechat.assistant.faces.bodies import read_body
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.problem import Problem
-from gatechat.assistant.settings import AssistantSettings
 from gatechat.assistant.sign_in import principal_of, require
 
 FACE: Final = "admin-api"
@@ -39,8 +40,10 @@ _TO_ADMIN = ("accept", "content-type")
 _TO_CALLER = ("content-type", "x-api-version", "x-gatechat-warning", "allow", "retry-after")
 _KEY_ARGUMENT = "api_key"
 """Apache APISIX also takes an admin key from the query, and prefers it to the header."""
-_DRAIN_BYTES = 16 * 1024 * 1024
-"""How much of a body that is too long is still read, so that the caller can hear why it was refused."""
+_LARGE: Final = 64 * 1024
+"""Bytes of an answer above which secrets are looked for in a thread, so that others need not wait."""
+_NO_CONFIGURATION: Final = (b"plugins", b"schema")
+"""Kinds' and plugins' names and schemas: what is the same in every gateway."""
 
 log = logging.getLogger(__name__)
 
@@ -48,87 +51,65 @@ log = logging.getLogger(__name__)
 class Forwarder:
     """ASGI app for everything under /apisix/admin/."""
 
-    def __init__(
-        self, admin: AdminClient, settings: AssistantSettings, changes: Changes | None = None
-    ) -> None:
-        self._admin = admin
-        self._changes = changes
-        self._timeout = settings.timeout
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._timeout = core.settings.timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         if request.method not in METHODS:
             raise HTTPException(405, headers={"allow": ", ".join((*METHODS, "OPTIONS"))})
+        path, query = admin_path(scope["raw_path"]), admin_query(scope["query_string"])
         who = principal_of(scope, FACE)
-        if request.method != "GET":
+        reads = request.method == "GET" or is_check(request.method, path[len(PREFIX) :])
+        if not reads:
             require(who, Role.EDITOR, "to change the gateway")
-        path = admin_path(scope["raw_path"])
-        query = admin_query(scope["query_string"])
         if request.headers.get("content-encoding", "identity") != "identity":
             raise Problem(415, "send the body uncompressed, without a Content-Encoding")
-        body = await self._body(request)
-        if self._changes is not None and request.method != "GET":
-            write = read(request.method, path[len(PREFIX) :], query, body)
-            if write is not None:
-                await (await self._write(self._changes, write, who))(scope, receive, send)
-                return
+        body = await read_body(request, self._timeout)
+        write = None if reads else read(request.method, path[len(PREFIX) :], query, body)
         started = time.perf_counter()
-        answer = await self._admin.send(
+        passing = self._pass(request, path, query, body) if write is None else self._write(write, who)
+        response = await passing
+        took = (time.perf_counter() - started) * 1000
+        log.info("%s %s -> %d in %.1f ms", request.method, path.decode(), response.status_code, took)
+        await response(scope, receive, send)
+
+    async def _pass(self, request: Request, path: bytes, query: bytes, body: bytes) -> Response:
+        """What writes no resource: as it was sent, and back without secrets."""
+        holds_secrets = path[len(PREFIX) :].split(b"/")[0] not in _NO_CONFIGURATION
+        redactor = await self._core.known_redactor() if holds_secrets else None
+        answer = await self._core.admin.send(
             request.method,
             path + b"?" + query if query else path,
             {name: request.headers[name] for name in _TO_ADMIN if name in request.headers},
             body,
         )
-        log.info(
-            "%s %s -> %d in %.1f ms",
-            request.method,
-            path.decode(),
-            answer.status,
-            (time.perf_counter() - started) * 1000,
-        )
-        back = {name: answer.headers[name] for name in _TO_CALLER if name in answer.headers}
-        await Response(answer.body, answer.status, back)(scope, receive, send)
+        if redactor is not None:
+            large = len(answer.body) > _LARGE
+            answer = await asyncio.to_thread(shown, answer, redactor) if large else shown(answer, redactor)
+        return _response(answer)
 
-    async def _write(self, changes: Changes, write: Write, who: Principal) -> Response:
+    async def _write(self, write: Write, who: Principal) -> Response:
         """The Admin API's own answer; 202 with the plan when a person must approve it first."""
-        started = time.perf_counter()
+        await self._core.known_redactor()
+        changes = self._core.changes
         answer = await changes.write_through(write, who)
-        took = (time.perf_counter() - started) * 1000
-        name = f"{write.target.kind}/{write.target.id}"
-        if isinstance(answer, Waiting):
-            log.info("%s %s waits as plan %s after %.1f ms", write.method, name, answer.plan.id, took)
-            page = changes.page(answer.plan.id)
-            body = {
-                "message": changes.tell(answer.plan),
-                "plan": answer.plan.id,
-                "state": answer.plan.state.value,
-                "page": page,
-            }
-            return JSONResponse(body, 202, {"location": page})
-        log.info("%s %s -> %d in %.1f ms", write.method, name, answer.status, took)
-        back = {name: answer.headers[name] for name in _TO_CALLER if name in answer.headers}
-        return Response(answer.body, answer.status, back)
+        if not isinstance(answer, Waiting):
+            return _response(answer)
+        page = changes.page(answer.plan.id)
+        body = {
+            "message": changes.tell(answer.plan),
+            "plan": answer.plan.id,
+            "state": answer.plan.state.value,
+            "page": page,
+        }
+        return JSONResponse(body, 202, {"location": page})
 
-    async def _body(self, request: Request) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        try:
-            async with asyncio.timeout(self._timeout):
-                async for chunk in request.stream():
-                    size += len(chunk)
-                    if size <= LARGEST_BODY:
-                        chunks.append(chunk)
-                    elif size > LARGEST_BODY + _DRAIN_BYTES:
-                        break
-        except TimeoutError:
-            raise Problem(408, f"the body did not arrive within {self._timeout:g} s; send it again") from None
-        except ClientDisconnect:
-            raise Problem(400, "the connection closed before the body was complete") from None
-        if size > LARGEST_BODY:
-            raise Problem(
-                413, f"the body is longer than {LARGEST_BODY} bytes; send less, or one resource at a time"
-            )
-        return b"".join(chunks)
+
+def _response(answer: Answer) -> Response:
+    back = {name: answer.headers[name] for name in _TO_CALLER if name in answer.headers}
+    return Response(answer.body, answer.status, back)
 
 
 def admin_path(raw: bytes) -> bytes:
