@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,14 @@ def test_with_a_token_a_bearer_is_asked_for_and_the_token_is_not_shown() -> None
         "verification_tokens": {"openai": "from-chatgpt"},
     }
     assert "secret-of-callers" not in str(manifest(settings))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"require_sign_in": True}, {"issuer": "https://id.example.com"}, {"host": "0.0.0.0"}]
+)
+def test_where_callers_sign_in_by_themselves_each_brings_a_bearer(settings: dict[str, Any]) -> None:
+    told = AssistantSettings(**settings)
+    assert manifest(told)["auth"] == {"type": "user_http", "authorization_type": "bearer"}
 
 
 def test_the_models_text_names_only_operations_and_addresses_that_exist() -> None:
