@@ -274,7 +274,6 @@ def test_every_dependency_is_locked() -> None:
 TESTED_THROUGH = {
     "apisix/secret_fields.py": "apisix/test_kinds.py",
     "assistant/change/approval.py": "assistant/change/test_changes.py",
-    "assistant/change/drift.py": "assistant/change/test_changes.py",
     "assistant/change/entering.py": "assistant/change/test_changes.py",
     "assistant/change/model.py": "assistant/change/test_changes.py",
     "assistant/change/resources.py": "assistant/change/test_execute.py",

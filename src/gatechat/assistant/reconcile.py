@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gatechat.apisix.kinds import KINDS
-from gatechat.assistant.change.catalogue import Catalogue, Schema
+from gatechat.assistant.change.by_schema import filled_in
+from gatechat.assistant.change.catalogue import Catalogue, Plugin, Schema
 from gatechat.assistant.change.model import Action, Edit, Problem, Target
 from gatechat.assistant.change.redact import Redactor, Unrestorable, is_redacted
 from gatechat.assistant.change.resources import same_resource
@@ -95,36 +96,19 @@ def _same(kind: str, id: str, before: dict[str, Any], wanted: dict[str, Any], ca
 
 def with_defaults(kind: str, id: str, value: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
     """The value as a gateway that fills in its schemas' defaults would store it."""
-    whole: dict[str, Any] = _filled(dict(value), catalogue.kinds.get(kind, {}))
     plugins = catalogue.of(kind)
     if kind == "plugin_metadata":
         known = plugins.get(id)
-        return dict(_filled(whole, (known and known.metadata) or {}))
+        return dict(filled_in((known and known.metadata) or {}, dict(value)))
+    whole: dict[str, Any] = filled_in(catalogue.kinds.get(kind, {}), dict(value))
     if isinstance(whole.get("plugins"), dict):
         whole["plugins"] = {
-            name: _filled(conf, _schema(kind, plugins.get(name))) for name, conf in whole["plugins"].items()
+            name: filled_in(_schema(kind, plugins.get(name)), conf) for name, conf in whole["plugins"].items()
         }
     return whole
 
 
-def _schema(kind: str, plugin: Any) -> Schema:
+def _schema(kind: str, plugin: Plugin | None) -> Schema:
     if plugin is None:
         return {}
-    own = plugin.consumer if KINDS[kind].plugins == "consumer" else None
-    return dict(own or plugin.schema)
-
-
-def _filled(value: Any, schema: Any) -> Any:
-    if not isinstance(schema, Mapping):
-        return value
-    if isinstance(value, list):
-        return [_filled(part, schema.get("items")) for part in value]
-    if not isinstance(value, dict):
-        return value
-    whole = dict(value)
-    for name, below in schema.get("properties", {}).items():
-        if name not in whole and isinstance(below, Mapping) and "default" in below:
-            whole[name] = below["default"]
-        if name in whole:
-            whole[name] = _filled(whole[name], below)
-    return whole
+    return (plugin.consumer if KINDS[kind].plugins == "consumer" else None) or plugin.schema

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -399,28 +398,6 @@ async def test_what_was_taken_back_already_is_not_undone(bench: Bench) -> None:
 
 
 # -- drift ---------------------------------------------------------------------------------------------------
-
-
-async def test_drift_is_what_others_did_and_not_what_we_did(bench: Bench) -> None:
-    for id in ("changed", "deleted", "same"):
-        bench.admin.hold("routes", id, {"uri": f"/{id}"})
-    with bench.changes() as changes:
-        assert await changes.drift(ANNA) == []
-        await done(changes, await changes.plan(edits(bench, "ours", "same"), ANNA))
-        bench.admin.hold("routes", "changed", {"uri": "/theirs"})
-        bench.admin.hold("routes", "deleted", None)
-        bench.admin.hold("routes", "created", {"uri": "/created"})
-        found = await changes.drift(ANNA)
-        assert [(it.what, it.target.id) for it in found] == [
-            ("changed", "changed"),
-            ("created", "created"),
-            ("deleted", "deleted"),
-        ]
-        assert found[0].before == {"uri": "/changed"}
-        assert found[0].after == {"uri": "/theirs"}
-        assert await changes.drift(ANNA) == []
-        [entry] = changes.records.ledger.entries(what=("drift",))
-        assert "changed routes/changed" in json.dumps(entry.body)
 
 
 async def test_history_shows_how_changes_ended(bench: Bench) -> None:

@@ -35,7 +35,7 @@ def errors(target: Target, schema: Schema, value: JSON, where: str, before: JSON
     """Every error of ``value``, and the fields that the gateway would silently ignore."""
     validator = _validator(schema)
     found: list[Problem] = []
-    for error in validator.iter_errors(_filled_in(schema, value)) if validator is not None else ():
+    for error in validator.iter_errors(filled_in(schema, value)) if validator is not None else ():
         found += _problems(target, schema, error, where)
     unknown = {problem.path for problem in found}
     for path, problem in _ignored(target, schema, value, where, before):
@@ -44,7 +44,7 @@ def errors(target: Target, schema: Schema, value: JSON, where: str, before: JSON
     return found
 
 
-def _filled_in(schema: Schema, value: JSON) -> JSON:
+def filled_in(schema: Schema, value: JSON) -> JSON:
     """``value`` as APISIX looks at it: with the defaults of absent fields, filled in before conditions are
     looked at, and with {} as an empty list, of which Lua writes no other.
 
@@ -56,13 +56,13 @@ def _filled_in(schema: Schema, value: JSON) -> JSON:
     if isinstance(value, dict) and isinstance(properties, dict):
         needed = schema.get("required") or ()
         defaults = {
-            name: _filled_in(part, part["default"])
+            name: filled_in(part, part["default"])
             for name, part in properties.items()
             if isinstance(part, dict) and "default" in part and name not in value and name not in needed
         }
-        return defaults | {name: _filled_in(properties.get(name) or {}, part) for name, part in value.items()}
+        return defaults | {name: filled_in(properties.get(name) or {}, part) for name, part in value.items()}
     if isinstance(value, list) and isinstance(items, dict):
-        return [_filled_in(items, part) for part in value]
+        return [filled_in(items, part) for part in value]
     return value
 
 

@@ -11,8 +11,9 @@ from math import inf
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
 
 from gatechat.assistant.change import approval as approvals
-from gatechat.assistant.change import drift, prove, recover, undo
+from gatechat.assistant.change import diff, drift, prove, recover, undo
 from gatechat.assistant.change.approval import NotApproved
+from gatechat.assistant.change.drift import Seen
 from gatechat.assistant.change.entering import fill_in
 from gatechat.assistant.change.execute import FOR_GOOD, Conflict, Done, Execution, Executor
 from gatechat.assistant.change.model import (
@@ -154,7 +155,7 @@ class Changes:
 
     async def plan(self, request: PlanRequest, who: Principal) -> Plan:
         """Raises Problem when the Admin API cannot be asked."""
-        plan = await self._drafts.of_request(request, who)
+        plan = await self._drifted(await self._drafts.of_request(request, who))
         await _aside(self.records.planned, plan, who)
         return plan
 
@@ -165,7 +166,7 @@ class Changes:
 
         Raises Problem when the Admin API cannot be asked.
         """
-        plan = await self._drafts.of_edits(edits, reason, who, problems=problems)
+        plan = await self._drifted(await self._drafts.of_edits(edits, reason, who, problems=problems))
         await _aside(self.records.planned, plan, who)
         return plan
 
@@ -374,13 +375,12 @@ class Changes:
                 return (
                     f"Plan {plan.id} waits for a person's approval. It is given on "
                     f"{self.page(plan.id)} or "
-                    f"with `gatechat approve {plan.id}` in a terminal. Ask for its state after that, "
-                    "then apply it."
+                    f"with `gatechat approve {plan.id}` in a terminal. Apply it again after that."
                 )
             case State.REFUSED:
                 return f"Plan {plan.id} cannot be applied: its state says why. Plan anew."
             case State.APPLYING:
-                return f"Plan {plan.id} is being applied. Ask for its state."
+                return f"Plan {plan.id} is being applied. Apply it again to hear how it ended."
             case _:
                 return f"Plan {plan.id} is {plan.state.value}. Plan anew."
 
@@ -493,13 +493,35 @@ class Changes:
         async with self._turns.turn():
             now = _as_seen(await self._live.configuration(max_age=0))
             seen = await _aside(self.records.ledger.seen)
-            found = drift.compare(seen, now) if seen else []
-            fresh = {key: now.get(key) for key in {*seen, *now} if seen.get(key) != now.get(key)}
-            await _aside(self.records.ledger.see, fresh)
+            found = drift.compare(seen, now)
+            await self._look(seen, now)
             if found:
                 names = [f"{it.what} {it.target.kind}/{it.target.id}" for it in found]
                 await _aside(lambda: self.records.noted("drift", who, changes=names))
         return found
+
+    async def _look(self, seen: Seen, now: Seen) -> None:
+        whole = {**now, drift.EVERYTHING: (None, True)}
+        fresh = {key: whole.get(key) for key in {*seen, *whole} if seen.get(key) != whole.get(key)}
+        await _aside(self.records.ledger.see, fresh)
+
+    async def _drifted(self, plan: Plan) -> Plan:
+        """With what others did to its resources since we last looked, as the first of its impact.
+
+        The first plan of all looks at everything, so that there is something to compare with later.
+        """
+        keys = [(edit.target.kind, edit.target.id) for edit in plan.edits]
+        seen = await _aside(self.records.ledger.seen, drift.EVERYTHING, *keys)
+        if drift.EVERYTHING not in seen:
+            known = await _aside(self.records.ledger.seen)
+            await self._look(known, {**_as_seen(await self._live.configuration()), **known})
+        found = drift.of(plan.edits, seen)
+        lines = (
+            f"others {it.what} {it.target.kind}/{it.target.id} since gatechat last looked: "
+            + "; ".join(map(str.strip, diff.text([edit], self.records.redactor()).splitlines()[1:]))
+            for it, edit in zip(found, drift.edits(found), strict=True)
+        )
+        return replace(plan, impact=(*lines, *plan.impact)) if found else plan
 
     async def recover(self) -> list[Change]:
         """Ends what an earlier process left half done. Raises Problem when the Admin API is away: ask

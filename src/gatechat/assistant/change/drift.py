@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from gatechat.assistant.change.model import Action, Edit, Target
 from gatechat.assistant.change.resources import same_resource
 
-Seen: TypeAlias = Mapping[tuple[str, str], tuple[int | None, Any]]
+Key: TypeAlias = tuple[str, str]
+Seen: TypeAlias = Mapping[Key, tuple[int | None, Any] | None]
 """(kind, id) -> version and value."""
+EVERYTHING: Final[Key] = ("", "everything")
+"""Is among what was seen once all that the gateway held was."""
 
 _ACTIONS: Final = {"created": Action.CREATE, "changed": Action.REPLACE, "deleted": Action.DELETE}
 
@@ -36,13 +39,23 @@ def edits(found: Iterable[Drift]) -> list[Edit]:
 
 
 def compare(seen: Seen, now: Seen) -> list[Drift]:
-    """What is different. A resource that was only written again, with the same content, is not."""
-    return [drift for key in sorted({*seen, *now}) for drift in _one(key, seen.get(key), now.get(key))]
+    """What is different. A resource that was only written again, with the same content, is not.
+
+    Before everything was looked at once, what was never seen is no news.
+    """
+    keys = {*seen, *now} if EVERYTHING in seen else {*seen}
+    return [drift for key in sorted(keys - {EVERYTHING}) for drift in _one(key, seen.get(key), now.get(key))]
 
 
-def _one(
-    key: tuple[str, str], old: tuple[int | None, Any] | None, new: tuple[int | None, Any] | None
-) -> Iterable[Drift]:
+def of(plan: Sequence[Edit], seen: Seen) -> list[Drift]:
+    """What others did, since we last looked, to resources that are to be changed now."""
+    now = {
+        (it.target.kind, it.target.id): None if it.before is None else (it.version, it.before) for it in plan
+    }
+    return [drift for key in sorted(now) if key in seen for drift in _one(key, seen[key], now[key])]
+
+
+def _one(key: Key, old: tuple[int | None, Any] | None, new: tuple[int | None, Any] | None) -> Iterable[Drift]:
     if old is not None and new is not None and old[0] is not None and old[0] == new[0]:
         return
     before, after = old and old[1], new and new[1]

@@ -205,9 +205,16 @@ class Ledger:
             return False
         return seal(salt, document) == kept
 
-    def seen(self) -> dict[tuple[str, str], tuple[int | None, Any]]:
-        """The gateway as it was when we last looked: (kind, id) -> version and value."""
-        rows = self._all("SELECT kind, id, version, value FROM seen")
+    def seen(self, *keys: tuple[str, str]) -> dict[tuple[str, str], tuple[int | None, Any]]:
+        """The gateway as it was when we last looked: (kind, id) -> version and value; with ``keys``, only of
+        these.
+        """
+        select = "SELECT kind, id, version, value FROM seen"
+        rows = (
+            [row for key in keys for row in self._all(f"{select} WHERE kind = ? AND id = ?", *key)]
+            if keys
+            else self._all(select)
+        )
         return {
             (kind, id): (version, json.loads(self._opened(closed, f"{kind}/{id}")))
             for kind, id, version, closed in rows
