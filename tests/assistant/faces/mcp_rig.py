@@ -68,6 +68,9 @@ class ChangesStandIn:
         self.approved.append((plan_id, who, channel))
         self.plans[plan_id] = replace(self.plans[plan_id], state=State.READY)
 
+    def page(self, id: str) -> str:
+        return f"http://localhost:5000/plans/{id}"
+
     async def reject(self, plan_id: str, who: Principal, why: str) -> None:
         self.rejected.append((plan_id, who, why))
         self.plans[plan_id] = replace(self.plans[plan_id], state=State.REJECTED)

@@ -11,6 +11,7 @@ from mcp.types import (
     CallToolResult,
     ElicitationCapability,
     ElicitRequestFormParams,
+    ElicitRequestURLParams,
     ElicitResult,
     InputRequiredResult,
     TextContent,
@@ -93,10 +94,32 @@ async def not_asked(changes: rig.ChangesStandIn, era: str, person: rig.Person | 
     return text(result)
 
 
+OPENED = ElicitResult(action="accept")
+
+
 @both_eras
-async def test_without_the_policys_leave_nobody_is_asked(era: str) -> None:
-    changes = rig.ChangesStandIn(elicitation=False)
-    assert await not_asked(changes, era, rig.Person([rig.YES])) == "p1 is waiting"
+@pytest.mark.parametrize(
+    "said", [OPENED, rig.YES, rig.NO], ids=["opened", "a yes that counts not", "declined"]
+)
+@pytest.mark.parametrize(
+    ("plan", "elicitation"),
+    [
+        pytest.param(rig.plan(), False, id="without the policy's leave for forms"),
+        pytest.param(rig.plan(secrets=("consumers/anna.key",)), True, id="with secrets to enter"),
+    ],
+)
+async def test_where_a_form_does_not_do_the_person_is_sent_to_the_page_once(
+    era: str, plan: Any, elicitation: bool, said: ElicitResult
+) -> None:
+    changes, person = rig.ChangesStandIn({"p1": plan}, elicitation=elicitation), rig.Person([said])
+    async with rig.client(changes.server(), era, person) as client:
+        for _ in range(2):
+            assert text(await client.call_tool("apply", {"plan": "p1"})) == "p1 is waiting"
+    (asked,) = person.asked
+    assert isinstance(asked, ElicitRequestURLParams)
+    assert asked.url == "http://localhost:5000/plans/p1"
+    assert not changes.approved
+    assert not changes.rejected
 
 
 @both_eras
@@ -108,7 +131,6 @@ async def test_a_client_that_cannot_ask_is_told_that_it_waits(era: str) -> None:
 @pytest.mark.parametrize(
     "plan",
     [
-        pytest.param(rig.plan(secrets=("consumers/anna.key",)), id="secrets are entered on the page"),
         pytest.param(rig.plan(state=State.READY), id="what needs no approval is not asked about"),
         pytest.param(rig.plan(state=State.REFUSED), id="nor what the policy refuses"),
         pytest.param(rig.plan(state=State.EXPIRED), id="nor what lapsed"),
@@ -119,15 +141,23 @@ async def test_only_a_plan_that_waits_for_a_yes_is_asked_about(era: str, plan: A
     assert await not_asked(changes, era, rig.Person([rig.YES])) == f"p1 is {plan.state.value}"
 
 
-def test_a_client_that_can_only_open_pages_is_not_asked() -> None:
+@pytest.mark.parametrize(
+    ("capability", "modes"),
+    [
+        pytest.param(None, set(), id="none"),
+        pytest.param(ElicitationCapability(), {"form"}, id="unnamed, which means forms"),
+        pytest.param(ElicitationCapability(url=UrlElicitationCapability()), {"url"}, id="only pages"),
+    ],
+)
+def test_how_a_client_says_that_it_can_ask(capability: ElicitationCapability | None, modes: set[str]) -> None:
     class Context:
         protocol_version = rig.ERAS[0]
 
         class session:
             class client_capabilities:
-                elicitation = ElicitationCapability(url=UrlElicitationCapability())
+                elicitation = capability
 
-    assert not confirm.can_be_asked(Context())  # type: ignore[arg-type]
+    assert confirm.modes_of(Context()) == modes  # type: ignore[arg-type]
 
 
 @both_eras

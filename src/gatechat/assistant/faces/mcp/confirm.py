@@ -1,4 +1,8 @@
-"""Asking a person in their own client before a plan is applied (MCP elicitation, form mode), in both eras.
+"""Asking a person in their own client before a plan is applied (MCP elicitation), in both eras.
+
+A form takes a yes or no. Where the client's yes does not do, because secrets are to be entered or the policy
+takes no approval in a client, a client that can open addresses (url mode) sends the person to the plan's
+page, once for each plan: the page has a door of its own, and that somebody went there is no consent.
 
 A client of the 2026-07-28 revision is given the question as the answer to its call and calls again with
 what the person said; an older one is asked during the call. What we must know of the question meanwhile is
@@ -13,6 +17,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -22,6 +27,7 @@ from mcp.types import (
     CallToolRequestParams,
     ElicitRequest,
     ElicitRequestFormParams,
+    ElicitRequestURLParams,
     ElicitResult,
     InputRequiredResult,
 )
@@ -36,7 +42,10 @@ CHANNEL: Final = "elicitation"
 PATIENCE: Final = 600.0
 """Seconds a person has to answer."""
 
+FORM: Final = "form"
+URL: Final = "url"
 _KEY: Final = "apply"
+_PAGE: Final = "page"
 _SHOWN: Final = 8
 _SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -61,6 +70,8 @@ class Approvals(Protocol):
 
     async def reject(self, plan_id: str, who: Principal, why: str) -> object: ...
 
+    def page(self, id: str) -> str: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
@@ -79,16 +90,17 @@ class Confirmation:
         plan_id: object,
         who: Principal,
     ) -> InputRequiredResult | None:
-        """To be called before `apply` of the plan runs. None: what could be settled is; `apply` says the rest.
+        """To be called before `apply` of a plan runs. None: what could be settled is; `apply` says the rest.
 
         Raises Problem where the person may not approve.
         """
-        person = person_behind(who)
-        if not self.allowed() or person.role < Role.APPROVER or not can_be_asked(context):
-            return None
-        plan = await self._waiting(plan_id)
+        modes = modes_of(context)
+        plan = await self._waiting(plan_id) if modes else None
         if plan is None:
             return None
+        person = person_behind(who)
+        if not self.allowed() or person.role < Role.APPROVER or plan.secrets or FORM not in modes:
+            return await self._show_page(context, plan) if URL in modes else None
         if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
             answer = self._answer(params, plan)
             if answer is None:
@@ -99,11 +111,11 @@ class Confirmation:
         return None
 
     async def _waiting(self, plan_id: object) -> Plan | None:
-        """The plan, if an answer in a form is all that it waits for: secrets are entered on its page only."""
+        """The plan, if it waits for a person."""
         if not isinstance(plan_id, str):
             return None
         plan = await self.approvals.state(plan_id)
-        return plan if isinstance(plan, Plan) and plan.state is State.WAITING and not plan.secrets else None
+        return plan if isinstance(plan, Plan) and plan.state is State.WAITING else None
 
     def _answer(self, params: CallToolRequestParams, plan: Plan) -> ElicitResult | None:
         """What the person said to this very question; None: they must be asked (again)."""
@@ -115,6 +127,21 @@ class Confirmation:
             return None
         return said
 
+    async def _show_page(
+        self, context: ServerRequestContext[Any, Any], plan: Plan
+    ) -> InputRequiredResult | None:
+        """Whatever the client answers, the plan goes on waiting: its page says what becomes of it."""
+        page = self.approvals.page(plan.id)
+        if not self.use_once(f"page-{plan.id}", plan.expires):
+            return None
+        if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
+            shown = ElicitRequestURLParams(message=page_words(plan), url=page)
+            return InputRequiredResult(input_requests={_PAGE: ElicitRequest(params=shown)})
+        with suppress(TimeoutError, MCPError):  # the answer of `apply` names the page too
+            async with asyncio.timeout(PATIENCE):
+                await context.session.elicit_url(page_words(plan), page, plan.id, context.request_id)
+        return None
+
     async def _take(self, plan: Plan, answer: ElicitResult, person: Principal) -> None:
         if answer.action == "accept" and (answer.content or {}).get(_KEY) is True:
             await self.approvals.approve(plan.id, person, CHANNEL)
@@ -122,13 +149,16 @@ class Confirmation:
             await self.approvals.reject(plan.id, person, "declined in the client")
 
 
-def can_be_asked(context: ServerRequestContext[Any, Any]) -> bool:
-    """Whether the client shows forms. One that names no mode means forms (MCP, elicitation, capabilities)."""
+def modes_of(context: ServerRequestContext[Any, Any]) -> frozenset[str]:
+    """How the client can ask. One that names no mode means forms (MCP, elicitation, capabilities)."""
     capabilities = context.session.client_capabilities
     elicitation = capabilities.elicitation if capabilities else None
-    if elicitation is None or (elicitation.form is None and elicitation.url is not None):
-        return False
-    return context.protocol_version in MODERN_PROTOCOL_VERSIONS or context.session.can_send_request
+    modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
+    if elicitation is None or not (modern or context.session.can_send_request):
+        return frozenset()
+    if elicitation.url is None:
+        return frozenset({FORM})
+    return frozenset({URL} if elicitation.form is None else {FORM, URL})
 
 
 def _question(plan: Plan) -> InputRequiredResult:
@@ -145,6 +175,12 @@ async def _ask(context: ServerRequestContext[Any, Any], plan: Plan) -> ElicitRes
             return await context.session.elicit_form(words(plan), _SCHEMA, context.request_id)
     except (TimeoutError, MCPError):  # nobody answers, or the client cannot ask after all
         return ElicitResult(action="cancel")
+
+
+def page_words(plan: Plan) -> str:
+    """Why a person is sent to the plan's page."""
+    why = "needs what no assistant may see" if plan.secrets else "needs your approval"
+    return f"A change of the gateway (risk: {plan.risk.value}) {why}. Look at it, and decide, on its page."
 
 
 def words(plan: Plan) -> str:
