@@ -173,7 +173,7 @@ async def delete_test_routes(model: Model, outside: Outside) -> None:
     outside.recorded(change)
 
 
-@job("Our backend wants a client certificate. Here it is; its key I enter myself.", on_page=True)
+@job("Our backend wants a client certificate. Here it is; its key I enter myself.")
 async def certificate(model: Model, outside: Outside) -> None:
     cert, key = _certificate("gateway.example")
     await outside.put("upstreams/bank", {"name": "bank", **outside.upstream(), "scheme": "https"})

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema_rs
 from mcp import Client
 from mcp.client.context import ClientRequestContext
-from mcp.types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult, TextContent
+from mcp.types import ElicitRequestParams, ElicitRequestURLParams, ElicitResult, TextContent
 
 
 class Lost(Exception):
@@ -51,13 +51,18 @@ class Read:
 
 @dataclass
 class Person:
-    """Who sits at the client and says yes to every question; ``asked`` is what they were shown."""
+    """Who sits at the client: says yes to every question, opens every page that they are sent to. ``asked`` is
+    what they were shown.
+    """
 
     asked: list[str] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
 
     async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
-        assert isinstance(params, ElicitRequestFormParams)
         self.asked.append(params.message)
+        if isinstance(params, ElicitRequestURLParams):
+            self.opened.append(params.url)
+            return ElicitResult(action="accept")
         return ElicitResult(action="accept", content={"apply": True})
 
 

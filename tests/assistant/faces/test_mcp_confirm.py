@@ -98,9 +98,7 @@ OPENED = ElicitResult(action="accept")
 
 
 @both_eras
-@pytest.mark.parametrize(
-    "said", [OPENED, rig.YES, rig.NO], ids=["opened", "a yes that counts not", "declined"]
-)
+@pytest.mark.parametrize("said", [OPENED, rig.YES, rig.NO], ids=["opened", "a yes, that is none", "declined"])
 @pytest.mark.parametrize(
     ("plan", "elicitation"),
     [
