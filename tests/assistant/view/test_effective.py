@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gatechat.assistant.view.effective import Backend, consumer_plugins, effective, own_plugins
+from gatechat.assistant.view.effective import Backend, consumer_plugins, effective, met_by, own_plugins
 from tests.assistant.view.rig import configuration
 
 KINDS: dict[str, Any] = {
@@ -158,6 +158,34 @@ def test_a_consumer_brings_its_own_plugins_before_its_groups() -> None:
         "gzip": ("consumer_groups/gold", {}),
     }
     assert consumer_plugins(configuration(), "nobody") == {}
+
+
+def test_a_consumers_plugin_comes_before_the_routes_unless_that_has_run_by_then() -> None:
+    routes = {
+        "r": {
+            "uri": "/r",
+            "plugins": {
+                "key-auth": {},
+                "limit-count": {"count": 1},
+                "proxy-rewrite": {"uri": "/route"},
+                "cors": {},
+            },
+        }
+    }
+    plugins = {
+        "limit-count": {"count": 2},
+        "proxy-rewrite": {"uri": "/jack"},
+        "redirect": {"uri": "/jack"},
+        "cors": {"_meta": {"disable": True}},
+    }
+    here = configuration(routes=routes, consumers={"jack": {"username": "jack", "plugins": plugins}})
+    found = met_by(effective(here).route("r"), here, "jack")
+    assert {name: one.source for name, one in found.items()} == {
+        "key-auth": "routes/r",
+        "limit-count": "consumers/jack",
+        "proxy-rewrite": "routes/r",
+        "redirect": "consumers/jack",
+    }
 
 
 def test_every_place_of_a_plugin_is_found() -> None:

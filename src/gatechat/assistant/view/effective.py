@@ -3,7 +3,8 @@ part came from.
 
 Source: APISIX's apisix/plugin.lua (merge_service_route, merge_consumer_route) and apisix/plugin_config.lua
 (merge): plugins of the route, then of its plugin config, then of its service; for a known consumer those of
-the consumer, then of its group, come before them all. Global rules run beside them and replace nothing. Of
+the consumer, then of its group, come before them all, but not before what has run by then (run_plugin,
+"rewrite_in_consumer"). Global rules run beside them and replace nothing. Of
 the upstreams the route's comes before the service's, and an ``upstream_id`` before an inline ``upstream``.
 """
 
@@ -41,6 +42,26 @@ AUTHENTICATION: Final = frozenset(
     }
 )
 """Plugins of APISIX that ask who calls, or ask another server whether the caller may."""
+
+_BEFORE_CONSUMERS: Final = frozenset(
+    {
+        "ai-prompt-decorator",
+        "ai-prompt-template",
+        "client-control",
+        "exit-transformer",
+        "ext-plugin-pre-req",
+        "fault-injection",
+        "proxy-buffering",
+        "proxy-control",
+        "proxy-rewrite",
+        "real-ip",
+        "redirect",
+        "request-validation",
+        "uri-blocker",
+    }
+)
+"""Plugins that do all their work in the rewrite phase: on a route that has one, it is done before the
+consumer is known, whose own comes too late."""
 
 RATE_LIMITS: Final = frozenset(
     {"ai-rate-limiting", "graphql-limit-count", "limit-conn", "limit-count", "limit-req"}
@@ -351,6 +372,15 @@ def consumer_plugins(configuration: Configuration, username: str) -> dict[str, A
         **_plugins(item, f"consumers/{username}"),
     }
     return {name: applied for name, applied in found.items() if name not in AUTHENTICATION}
+
+
+def met_by(route: Route, configuration: Configuration, username: str) -> dict[str, Applied]:
+    """The route's plugins that run for requests of a consumer that it knows."""
+    found = dict(route.plugins)
+    for name, one in consumer_plugins(configuration, username).items():
+        if name not in found or name not in _BEFORE_CONSUMERS:
+            found[name] = one
+    return {name: one for name, one in found.items() if not one.off}
 
 
 def own_plugins(configuration: Configuration) -> Iterator[tuple[str, str, str]]:

@@ -13,7 +13,7 @@ from gatechat.assistant.operations.tool import Outcome
 from gatechat.assistant.principal import Principal
 from gatechat.assistant.view import text
 from gatechat.assistant.view.configuration import JSON, Configuration
-from gatechat.assistant.view.effective import Applied, consumer_plugins, effective
+from gatechat.assistant.view.effective import Applied, consumer_plugins, effective, met_by
 from gatechat.assistant.view.references import references
 
 CALLED: Final = Words(also={"name": "id", "field": "fields", "username": "id"})
@@ -115,9 +115,10 @@ def in_effect(
     if kind != "routes":
         return dict(item.value), {}
     route = effective(configuration).routes[id]
-    plugins = {name: one for name, one in route.plugins.items() if not one.off}
-    if consumer is not None:
-        plugins |= consumer_plugins(configuration, configuration.resolve("consumers", consumer))
+    if consumer is None:
+        plugins = {name: one for name, one in route.plugins.items() if not one.off}
+    else:
+        plugins = met_by(route, configuration, configuration.resolve("consumers", consumer))
     merged, sources = _plugins(f"routes/{id}", plugins)
     value = {**route.fields, "plugins": merged}
     sources |= route.sources
