@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,13 +14,14 @@ from gatechat.assistant.problem import Problem
 from gatechat.assistant.view import text
 from gatechat.assistant.view import traffic as measured
 from gatechat.assistant.view.exchange import exchange
+from gatechat.assistant.view.window import Window, at_once, between_refreshes
 
 CALLED: Final = Words(
     also={"limit": "top", "window": "seconds"},
     instead={"minutes": "it watches for up to 30 seconds; seconds: 0 is all since the gateway started"},
 )
 LONGEST: Final = 30
-"""Seconds between the readings: ChatGPT gives up after 45."""
+"""Seconds to watch: ChatGPT gives up after 45."""
 _LARGEST_PAGE: Final = 32 * 1024 * 1024
 INPUT: Final = {
     "type": "object",
@@ -52,13 +51,10 @@ _HOW: Final = (
 async def traffic(core: Needs, arguments: Mapping[str, Any], who: Principal) -> Outcome:
     """Reads the metrics page twice. Raises Problem when there is none, or it holds no APISIX metrics."""
     seconds, top = arguments.get("seconds", 10), arguments.get("top", 10)
-    begun = time.monotonic()
-    before: measured.Reading = await _read(core) if seconds else {}
-    if seconds:
-        await asyncio.sleep(seconds)
-    after = await _read(core)
-    watched = time.monotonic() - begun if seconds else 0.0
     configuration = await core.live.configuration()
+    window = await _window(core, seconds, configuration.embedded)
+    before, after = _reading(window.first), _reading(window.last)
+    watched = window.seconds
     wanted = None
     if "route" in arguments:
         wanted = configuration.resolve("routes", arguments["route"])
@@ -101,7 +97,22 @@ def _is_of(names: set[str]) -> Callable[[measured.Series], bool]:
     return lambda series: any(label == "route" and value in names for label, value in series[1])
 
 
-async def _read(core: Needs) -> measured.Reading:
+async def _window(core: Needs, seconds: int, embedded: bool) -> Window:
+    """``seconds`` 0: from nothing to now."""
+
+    async def read() -> bytes:
+        return await _page(core)
+
+    if seconds == 0:
+        return Window(b"", await read(), 0.0)
+    return await (at_once if embedded else between_refreshes)(read, seconds)
+
+
+def _reading(page: bytes) -> measured.Reading:
+    return measured.read(page.decode(errors="replace"))
+
+
+async def _page(core: Needs) -> bytes:
     url = core.settings.metrics_url
     if url is None:
         raise Problem(
@@ -114,4 +125,4 @@ async def _read(core: Needs) -> measured.Reading:
     if reply.status != 200 or reply.cut:
         why = "it is too large" if reply.cut else f"status {reply.status}"
         raise Problem(502, f"{url} is no Prometheus page that can be read: {why}. See --metrics-url. {_HOW}")
-    return measured.read(reply.body.decode(errors="replace"))
+    return reply.body
