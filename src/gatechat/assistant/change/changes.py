@@ -11,11 +11,11 @@ from math import inf
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
 
 from gatechat.assistant.change import approval as approvals
-from gatechat.assistant.change import diff, drift, prove, recover, undo
+from gatechat.assistant.change import prove, recover, undo
 from gatechat.assistant.change.approval import NotApproved
-from gatechat.assistant.change.drift import Seen
+from gatechat.assistant.change.drift import Drift, Lookout
 from gatechat.assistant.change.entering import fill_in
-from gatechat.assistant.change.execute import FOR_GOOD, Conflict, Done, Execution, Executor
+from gatechat.assistant.change.execute import FOR_GOOD, Conflict, Done, Execution, Executor, in_words
 from gatechat.assistant.change.model import (
     Approval,
     Change,
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 from gatechat.assistant.admin_client import Answer
 from gatechat.assistant.change.policy import Policy
 from gatechat.assistant.change.redact import Secret
-from gatechat.assistant.change.resources import Resources, clean, words_of
+from gatechat.assistant.change.resources import Resources, words_of
 from gatechat.assistant.change.shown import shown
 from gatechat.assistant.change.telling import plan_text
 from gatechat.assistant.change.turns import Turns
 from gatechat.assistant.change.write_through import Waiting, Write, not_there
-from gatechat.assistant.ledger import Entry, Held, Left, Moved, Records
+from gatechat.assistant.ledger import Entry, Held, LedgerError, Left, Moved, Records
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.problem import Problem as Failure
-from gatechat.assistant.view.configuration import Configuration, Item
+from gatechat.assistant.view.configuration import Item
 from gatechat.assistant.view.live import Live, revision
 
 log = logging.getLogger(__name__)
@@ -134,6 +134,7 @@ class Changes:
         self._gateway = gateway
         self._control = control
         self._executor = executor or Executor(resources)
+        self._lookout = Lookout(records, live)
         self._applying: dict[str, asyncio.Task[Change]] = {}
 
     async def close(self) -> None:
@@ -155,7 +156,7 @@ class Changes:
 
     async def plan(self, request: PlanRequest, who: Principal) -> Plan:
         """Raises Problem when the Admin API cannot be asked."""
-        plan = await self._drifted(await self._drafts.of_request(request, who))
+        plan = await self._lookout.add_to(await self._drafts.of_request(request, who))
         await _aside(self.records.planned, plan, who)
         return plan
 
@@ -166,7 +167,7 @@ class Changes:
 
         Raises Problem when the Admin API cannot be asked.
         """
-        plan = await self._drifted(await self._drafts.of_edits(edits, reason, who, problems=problems))
+        plan = await self._lookout.add_to(await self._drafts.of_edits(edits, reason, who, problems=problems))
         await _aside(self.records.planned, plan, who)
         return plan
 
@@ -340,7 +341,7 @@ class Changes:
             steps=tuple(done.step for done in execution.steps),
             proofs=tuple(proofs),
             approval=approval,
-            text=_words(state, execution, proofs),
+            text=in_words(state, execution, proofs),
         )
         change = self.records.scrubbed(change, [done.edit for done in execution.steps])
         left: Left = {done.edit.target: done.left for done in execution.steps if done.outcome == "done"}
@@ -349,7 +350,12 @@ class Changes:
             self.records.ended(change, left, who, what)
             self.records.ledger.see(_seen(left))
 
-        await _aside(record)
+        try:
+            await _aside(record)
+        except LedgerError as error:
+            self._live.invalidate()
+            later = "How it ended is looked up and recorded before the next change."
+            raise Failure(503, f"{change.text} But {error.message}. {later}") from error
         owners = any(target.kind == "consumers" and held is None for target, held in left.items())
         if state is State.APPLIED and proofs[0].passed and not owners:
             items = {(target.kind, target.id): _item(held) for target, held in left.items()}
@@ -488,40 +494,10 @@ class Changes:
 
         return await _aside(read)
 
-    async def drift(self, who: Principal) -> list[drift.Drift]:
+    async def drift(self, who: Principal) -> list[Drift]:
         """What others changed since we last looked; from now on we have. The first look finds nothing."""
         async with self._turns.turn():
-            now = _as_seen(await self._live.configuration(max_age=0))
-            seen = await _aside(self.records.ledger.seen)
-            found = drift.compare(seen, now)
-            await self._look(seen, now)
-            if found:
-                names = [f"{it.what} {it.target.kind}/{it.target.id}" for it in found]
-                await _aside(lambda: self.records.noted("drift", who, changes=names))
-        return found
-
-    async def _look(self, seen: Seen, now: Seen) -> None:
-        whole = {**now, drift.EVERYTHING: (None, True)}
-        fresh = {key: whole.get(key) for key in {*seen, *whole} if seen.get(key) != whole.get(key)}
-        await _aside(self.records.ledger.see, fresh)
-
-    async def _drifted(self, plan: Plan) -> Plan:
-        """With what others did to its resources since we last looked, as the first of its impact.
-
-        The first plan of all looks at everything, so that there is something to compare with later.
-        """
-        keys = [(edit.target.kind, edit.target.id) for edit in plan.edits]
-        seen = await _aside(self.records.ledger.seen, drift.EVERYTHING, *keys)
-        if drift.EVERYTHING not in seen:
-            known = await _aside(self.records.ledger.seen)
-            await self._look(known, {**_as_seen(await self._live.configuration()), **known})
-        found = drift.of(plan.edits, seen)
-        lines = (
-            f"others {it.what} {it.target.kind}/{it.target.id} since gatechat last looked: "
-            + "; ".join(map(str.strip, diff.text([edit], self.records.redactor()).splitlines()[1:]))
-            for it, edit in zip(found, drift.edits(found), strict=True)
-        )
-        return replace(plan, impact=(*lines, *plan.impact)) if found else plan
+            return await self._lookout.find(who)
 
     async def recover(self) -> list[Change]:
         """Ends what an earlier process left half done. Raises Problem when the Admin API is away: ask
@@ -575,28 +551,6 @@ def _refusal(plan: Plan) -> Failure:
     return Failure(403, "; ".join(plan.decision.reasons))
 
 
-def _words(state: State, execution: Execution, proofs: Sequence[Proof]) -> str:
-    done = sum(it.outcome == "done" for it in execution.steps)
-    match state:
-        case State.APPLIED:
-            same = sum(it.outcome == "unchanged" for it in execution.steps)
-            also = f" ({same} {'was' if same == 1 else 'were'} so already)" if same else ""
-            bad = [f"{it.what}: {it.detail}" for it in proofs if not it.passed]
-            doubt = f" But: {'; '.join(bad)}." if bad else ""
-            return f"Applied: {done} of {len(execution.steps)} resources written{also}.{doubt}"
-        case State.UNDONE:
-            return f"Applied, and taken back because {execution.failure}."
-        case State.FAILED:
-            return f"Nothing was changed: {execution.failure}. What was written before that was taken back."
-        case _:
-            left = [
-                f"{it.edit.target.kind}/{it.edit.target.id} ({it.detail})"
-                for it in execution.steps
-                if it.outcome == "not compensated"
-            ]
-            return f"It failed: {execution.failure}. Not taken back, and so still there: {', '.join(left)}."
-
-
 _Seen: TypeAlias = dict[tuple[str, str], tuple[int | None, object] | None]
 
 
@@ -610,10 +564,6 @@ def _pair(held: Held | None) -> tuple[int | None, object] | None:
 
 def _item(held: Held | None) -> Item | None:
     return None if held is None else Item(held.value, held.version or 0)
-
-
-def _as_seen(configuration: Configuration) -> dict[tuple[str, str], tuple[int | None, dict[str, object]]]:
-    return {(kind, id): (item.modified_index, clean(item.value)) for kind, id, item in configuration}
 
 
 async def _aside(work: Callable[..., T], *arguments: object) -> T:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gatechat.apisix.kinds import KINDS, WRITE_ORDER
-from gatechat.assistant.change.model import Edit, State, Step
+from gatechat.assistant.change.model import Edit, Proof, State, Step
 from gatechat.assistant.change.resources import Refused, Resources, as_written, same_resource
 from gatechat.assistant.ledger import Held
 from gatechat.assistant.problem import Problem
@@ -79,6 +79,29 @@ def in_order(edits: Sequence[Edit]) -> list[Edit]:
         *sorted(writes, key=lambda edit: place[edit.target.kind]),
         *sorted(deletions, key=lambda edit: -place[edit.target.kind]),
     ]
+
+
+def in_words(state: State, execution: Execution, proofs: Sequence[Proof]) -> str:
+    """How it ended, for people and models, in a sentence or two."""
+    done = sum(it.outcome == "done" for it in execution.steps)
+    match state:
+        case State.APPLIED:
+            same = sum(it.outcome == "unchanged" for it in execution.steps)
+            also = f" ({same} {'was' if same == 1 else 'were'} so already)" if same else ""
+            bad = [f"{it.what}: {it.detail}" for it in proofs if not it.passed]
+            doubt = f" But: {'; '.join(bad)}." if bad else ""
+            return f"Applied: {done} of {len(execution.steps)} resources written{also}.{doubt}"
+        case State.UNDONE:
+            return f"Applied, and taken back because {execution.failure}."
+        case State.FAILED:
+            return f"Nothing was changed: {execution.failure}. What was written before that was taken back."
+        case _:
+            left = [
+                f"{it.edit.target.kind}/{it.edit.target.id} ({it.detail})"
+                for it in execution.steps
+                if it.outcome == "not compensated"
+            ]
+            return f"It failed: {execution.failure}. Not taken back, and so still there: {', '.join(left)}."
 
 
 class Executor:

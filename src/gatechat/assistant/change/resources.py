@@ -39,7 +39,7 @@ class Refused(Exception):
 
 class Resources:
     """Values are without times and id. Raises Problem when there is no answer, or one that says that the
-    gateway cannot work now (5xx); Refused when it will not take what was sent. Writes return the gateway's
+    gateway cannot work now (5xx, 429); Refused when it will not take what was sent. Writes return the gateway's
     revision, where it has one.
     """
 
@@ -224,7 +224,7 @@ def _checked(answer: Answer) -> dict[str, Any]:
     if answer.status in (200, 201) and isinstance(body, dict):
         return body
     words = words_of(answer)
-    if answer.status >= 500:
+    if answer.status >= 500 or answer.status == 429:
         raise Problem(502, f"the Admin API failed: {answer.status} {words}. Its log has the cause")
     if answer.status in (401, 403):
         words = f"{words}: the admin key is not the right one, or may only read"
