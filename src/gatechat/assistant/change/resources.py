@@ -39,8 +39,8 @@ class Refused(Exception):
 
 class Resources:
     """Values are without times and id. Raises Problem when there is no answer, or one that says that the
-    gateway cannot work now (5xx, 429); Refused when it will not take what was sent. Writes return the gateway's
-    revision, where it has one.
+    gateway cannot work now (5xx, 429); Refused when it will not take what was sent. Writes return the
+    gateway's revision, where it has one.
     """
 
     def __init__(self, admin: AdminClient) -> None:
