@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
-from gatechat.assistant.change.model import Action, Edit, Target
-from gatechat.assistant.change.resources import same_resource
+from gatechat.assistant.change import diff
+from gatechat.assistant.change.model import Action, Edit, Plan, Target
+from gatechat.assistant.change.resources import clean, same_resource
+from gatechat.assistant.ledger import Records
+from gatechat.assistant.principal import Principal
+from gatechat.assistant.view.live import MAX_AGE, Live
 
 Key: TypeAlias = tuple[str, str]
 Seen: TypeAlias = Mapping[Key, tuple[int | None, Any] | None]
@@ -61,3 +66,49 @@ def _one(key: Key, old: tuple[int | None, Any] | None, new: tuple[int | None, An
     before, after = old and old[1], new and new[1]
     if not same_resource(before, after):
         yield Drift(Target(*key), before, after)
+
+
+class Lookout:
+    """What the gateway held when we last looked, over all processes that share a ledger."""
+
+    def __init__(self, records: Records, live: Live) -> None:
+        self._records = records
+        self._live = live
+
+    async def find(self, who: Principal) -> list[Drift]:
+        """What others changed since; from now on we have looked. Raises Problem."""
+        now = await self._now(max_age=0)
+        seen = await asyncio.to_thread(self._records.ledger.seen)
+        found = compare(seen, now)
+        await self._look(seen, now)
+        if found:
+            names = [f"{it.what} {it.target.kind}/{it.target.id}" for it in found]
+            await asyncio.to_thread(lambda: self._records.noted("drift", who, changes=names))
+        return found
+
+    async def add_to(self, plan: Plan) -> Plan:
+        """The plan with what others did to its resources since, as the first of its impact.
+
+        The first plan of all looks at everything, so that there is something to compare with later.
+        """
+        keys = [(edit.target.kind, edit.target.id) for edit in plan.edits]
+        seen = await asyncio.to_thread(self._records.ledger.seen, EVERYTHING, *keys)
+        if EVERYTHING not in seen:
+            known = await asyncio.to_thread(self._records.ledger.seen)
+            await self._look(known, {**await self._now(), **known})
+        found = of(plan.edits, seen)
+        return replace(plan, impact=(*map(self._line, found), *plan.impact)) if found else plan
+
+    def _line(self, drift: Drift) -> str:
+        fields = diff.text(edits([drift]), self._records.redactor()).splitlines()[1:]
+        name = f"{drift.target.kind}/{drift.target.id}"
+        return f"others {drift.what} {name} since gatechat last looked: {'; '.join(map(str.strip, fields))}"
+
+    async def _now(self, max_age: float = MAX_AGE) -> Seen:
+        there = await self._live.configuration(max_age)
+        return {(kind, id): (item.modified_index, clean(item.value)) for kind, id, item in there}
+
+    async def _look(self, seen: Seen, now: Seen) -> None:
+        whole = {**now, EVERYTHING: (None, True)}
+        fresh = {key: whole.get(key) for key in {*seen, *whole} if seen.get(key) != whole.get(key)}
+        await asyncio.to_thread(self._records.ledger.see, fresh)
