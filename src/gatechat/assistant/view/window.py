@@ -67,7 +67,7 @@ async def between_refreshes(
         if now - begun >= PATIENCE:
             raise Problem(
                 504,
-                f"the gateway made its Prometheus page anew {'once' if seen else 'not once'} in {PATIENCE:g} s: "
-                "ask with seconds 0 for all since it started, or have its owner shorten "
+                f"the gateway made its Prometheus page anew {'once' if seen else 'not once'} "
+                f"in {PATIENCE:g} s: ask with seconds 0 for all since it started, or have its owner shorten "
                 "plugin_attr.prometheus.refresh_interval",
             )
