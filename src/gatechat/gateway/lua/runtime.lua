@@ -142,9 +142,11 @@ local function program_from(source)
     for _, number in ipairs(source.u or {}) do candidates[number].websocket = true end
     return { candidates = candidates, websocket = source.u ~= nil }
   end
-  local scope = source.s or {}
+  local scope, off = source.s or {}, {}
+  for _, name in ipairs(source.x or {}) do off[name] = true end
   return {
     scope = scope,
+    off = off,
     counted = source.m,
     told_node = source.b,
     globals = chain_from(steps_from(source.g)),
@@ -181,7 +183,7 @@ local function overlay_of(consumer)
 end
 
 -- Source: APISIX's merge_consumer_route. The consumer's plugin replaces the route's of the same name; only one that
--- the route did not have runs its rewrite, for the others that phase is over.
+-- the route did not have, not even switched off, runs its rewrite: for the others that phase is over.
 local function merge(program, overlay)
   local merged = program.merged:get(overlay)
   if merged then return merged end
@@ -198,7 +200,7 @@ local function merge(program, overlay)
   for name, step in pairs(overlay) do
     if not has[name] and not step.off then
       steps[#steps + 1] = step
-      if step.run.rewrite then late[#late + 1] = step end
+      if step.run.rewrite and not program.off[name] then late[#late + 1] = step end
     end
   end
   sort(steps, by_priority)

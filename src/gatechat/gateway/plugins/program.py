@@ -3,7 +3,8 @@
 ``{"s": scope, "g": entries of the global rules, "r": entries of the route}``, entries by falling priority,
 or for a dispatcher ``{"d": [{"k": route key, "w": condition, "s": scope, "p": program}]}``. An entry is
 ``{"n": name, "o": priority, "p": phases, "c": configuration, "f": _meta.filter, "e": error body, "a": is
-auth, "w": the resource it counts for}``. "m" of a program: requests are counted, say whose they are. "u" of
+auth, "w": the resource it counts for}``. "m" of a program: requests are counted, say whose they are; "x": the
+plugins of the route that are switched off. "u" of
 a dispatcher: the numbers of those that may be upgraded to WebSocket, if there are any. "b": the response
 says which node it is from.
 """
@@ -79,6 +80,7 @@ def build_program(
         prometheus = _active(global_plugins, "prometheus")
     runs = bool(global_entries or entries)
     response = any(responds(entry) for entry in [*global_entries, *entries])
+    off = sorted(name for name, conf in plugins.items() if _disabled(conf))
     node = response and _NODE_VARIABLES.search(_dump([global_entries, entries])) is not None
     if not runs and prometheus is None:
         return None
@@ -87,6 +89,7 @@ def build_program(
             "s": dict(scope),
             "g": global_entries,
             "r": entries,
+            **({"x": off} if off else {}),
             **({"m": 1} if prometheus is not None else {}),
             **({"b": 1} if node else {}),
         }
