@@ -67,6 +67,8 @@ class AdminInMemory:
     filled_in: dict[str, Any] = field(default_factory=dict)
     """Fields that it adds to every resource that lacks them, as APISIX adds defaults."""
     server: str = "APISIX/3.18.0"
+    without: frozenset[str] = frozenset()
+    """Kinds that are switched off, as APISIX's stream routes are."""
 
     def hold(self, kind: str, id: str, value: dict[str, Any] | None) -> None:
         """Somebody else writes (or deletes, with None)."""
@@ -97,6 +99,8 @@ class AdminInMemory:
             raise Failure(502, "the Admin API is away")
         if method == "HEAD":
             return _answer(200, {})
+        if path.partition("/")[0] in self.without:
+            return _answer(400, {"error_msg": "stream mode is disabled, can not add stream routes"})
         if method == "GET":
             return self._get(path)
         if path.startswith(("schema/", "configs/")):

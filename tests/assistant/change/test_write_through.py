@@ -123,6 +123,15 @@ async def test_what_the_admin_api_refuses_is_answered_in_its_words_and_recorded(
         assert entry.state == State.FAILED.value
 
 
+async def test_a_kind_that_the_gateway_has_switched_off_is_answered_in_its_words(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.admin.without = frozenset({"stream_routes"})
+    with bench.changes() as changes:
+        answer = await changes.write_through(_write("PUT", "stream_routes/1", '{"server_port": 9100}'), ANNA)
+        assert isinstance(answer, Answer)
+        assert (answer.status, b"stream mode is disabled" in answer.body) == (400, True)
+
+
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
 async def test_what_is_not_there_is_not_found(tmp_path: Path, method: str) -> None:
     bench = Bench(tmp_path)

@@ -49,7 +49,7 @@ class Resources:
     async def get(self, target: Target) -> Held | None:
         """None: not there, or a kind that this gateway does not have."""
         answer = await self._admin.send("GET", path(target), {})
-        if answer.status == 404:
+        if answer.status in (400, 404):  # 400: stream routes with the stream proxy off
             return None
         body = _checked(answer)
         return Held(clean(body["value"]), body.get("modifiedIndex"))
