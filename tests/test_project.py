@@ -280,7 +280,6 @@ TESTED_THROUGH = {
     "assistant/change/setup.py": "assistant/change/test_write_through.py",
     "assistant/change/telling.py": "assistant/operations/changing/test_history.py",
     "assistant/change/turns.py": "assistant/change/test_changes.py",
-    "assistant/change/undo.py": "assistant/change/test_changes.py",
     "assistant/faces/bodies.py": "assistant/faces/test_forwarder.py",
     "assistant/faces/console/*.py": "assistant/faces/test_console.py",
     "assistant/operations/changing/apply.py": "assistant/operations/changing/test_history.py",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from gatechat.apisix.kinds import KINDS
 from gatechat.assistant.change.execute import hides
 from gatechat.assistant.change.model import Action, Change, Edit, Problem, State, Target
+from gatechat.assistant.change.redact import ENTER, GENERATE, REDACTED, marked
 from gatechat.assistant.change.resources import Resources, same_resource
 from gatechat.assistant.ledger import Held, Left, Records
 
@@ -37,11 +40,29 @@ async def reverse(change: Change, left: Left, records: Records, resources: Resou
         if not _still(found, left.get(target)):
             problems.append(_obstacle(change, target, found, records))
             continue
-        back = Edit(_action(found, edit), target, None if found is None else found.value, edit.before, None)
+        before = edit.before
+        if before is not None and hides(edit):
+            kept = _hidden(change, target, before, records)
+            before = before | kept
+            secrets += [f"{target.kind}/{target.id}.key"] if not kept else []
+        back = Edit(_action(found, edit), target, None if found is None else found.value, before, None)
         edits.append(_with_version(back, found))
-        if edit.before is not None and hides(edit):
-            secrets.append(f"{target.kind}/{target.id}.key")
     return Reverse(tuple(edits), tuple(problems), tuple(secrets))
+
+
+def _hidden(change: Change, target: Target, before: Mapping[str, Any], records: Records) -> dict[str, Any]:
+    """The private key that was there before, if it was written through gatechat: no Admin API shows it."""
+    names = KINDS[target.kind].hidden
+    for entry in records.earlier(target, than=change.id):
+        plan = records.plan(entry.subject)
+        for edit in plan.edits if plan else ():
+            after = edit.after or {}
+            kept = {name: after[name] for name in names if name in after}
+            its = all(after.get(name) == before.get(name) for name in ("cert", "certs"))
+            whole = not any(marked(kept, (ENTER, GENERATE, REDACTED)))
+            if edit.target == target and kept and whole and its:
+                return kept
+    return {}
 
 
 def placed(change: Change) -> Sequence[Edit]:

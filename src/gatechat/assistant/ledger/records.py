@@ -139,6 +139,12 @@ class Records:
         entries = self.ledger.entries(what=OUTCOMES, touching=(target.kind, target.id))
         return [entry for entry in entries if entry.seq > since]
 
+    def earlier(self, target: Target, than: str) -> list[Entry]:
+        """The ends of earlier changes to a resource, the newest first."""
+        own = self.ledger.entries(than, OUTCOMES, limit=1)
+        before = own[0].seq if own else None
+        return self.ledger.entries(what=OUTCOMES, touching=(target.kind, target.id), before=before)
+
     def redacted(self, plan: Plan) -> Plan:
         """The plan as a model or the chain may see it."""
         redact = self.redactor().redact
