@@ -14,8 +14,9 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 from tests.conftest import ADMIN_KEY, Echo, settings_on_free_ports
+from tests.jobs import page
 from tests.jobs.filled import filled
-from tests.jobs.play import ERAS, JOBS, Target, stage, table
+from tests.jobs.play import ERAS, JOBS, Target, Told, stage, table
 
 
 def arguments() -> argparse.Namespace:
@@ -30,6 +31,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--era", choices=ERAS, default="2026-07-28")
     parser.add_argument("--routes", type=int, default=0, help="as many routes are there already")
     parser.add_argument("--only", help="jobs whose name holds this")
+    parser.add_argument("--write", action="store_true", help="docs/jobs.md anew, from this and 600 routes")
     return parser.parse_args()
 
 
@@ -62,21 +64,31 @@ async def target(told: argparse.Namespace, folder: Path) -> AsyncIterator[Target
             await gateway.stop()
 
 
-async def main() -> int:
-    told = arguments()
-    logging.basicConfig(level=logging.ERROR)
+async def play(told: argparse.Namespace, routes: int) -> tuple[list[Told], int]:
+    """The jobs, and the characters that are read once."""
     with tempfile.TemporaryDirectory() as folder:
         data_dir = Path(folder) / "assistant"
         data_dir.mkdir()
         async with (
             target(told, Path(folder)) as where,
-            filled(where, told.routes),
+            filled(where, routes),
             stage(where, data_dir, told.era) as made,
         ):
             jobs = [job for job in JOBS if not told.only or told.only in job.name]
-            done = [await made.play(job) for job in jobs]
-    print(table(done, made.asking.once))
-    return 1 if any(one.failed for one in done) else 0
+            return [await made.play(job) for job in jobs], made.asking.once
+
+
+async def main() -> int:
+    told = arguments()
+    logging.basicConfig(level=logging.ERROR)
+    done, once = await play(told, told.routes)
+    print(table(done, once))
+    failed = any(one.failed for one in done)
+    if told.write and not failed:
+        more, _ = await play(told, 600)
+        failed = any(one.failed for one in more)
+        page.FILE.write_text(page.page(done, more, once), encoding="utf-8")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -115,7 +115,12 @@ async def _both(outside: Outside, path: str) -> bool:
     return len(ports) == 2
 
 
-@job("Make a consumer for our mobile app with a generated key that I alone see.", "key-auth", on_page=True)
+@job(
+    "Make a consumer for our mobile app with a generated key that I alone see.",
+    "key-auth",
+    on_page=True,
+    credentials=True,
+)
 async def generated_key(model: Model, outside: Outside) -> None:
     await outside.route("app", "/app", plugins={"key-auth": {}})
     consumer = {"action": "create", "kind": "consumers", "value": {"username": "mobile"}}
@@ -253,7 +258,10 @@ async def rename(model: Model, outside: Outside) -> None:
 
 
 @job(
-    "The rate limit is too strict for one consumer, jack: give him 1000 a minute.", "key-auth", "limit-count"
+    "The rate limit is too strict for one consumer, jack: give him 1000 a minute.",
+    "key-auth",
+    "limit-count",
+    credentials=True,
 )
 async def one_consumer(model: Model, outside: Outside) -> None:
     strict = {"key-auth": {}, **limit(2, key_type="var", key="consumer_name")}

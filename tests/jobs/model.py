@@ -51,9 +51,7 @@ class Read:
 
 @dataclass
 class Person:
-    """Who sits at the client: says yes to every question, opens every page that they are sent to. ``asked`` is
-    what they were shown.
-    """
+    """Who sits at the client: says yes to every question, opens every page. ``asked`` is what they saw."""
 
     asked: list[str] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)

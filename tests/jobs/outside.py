@@ -44,6 +44,7 @@ class Outside:
     backends: tuple[str, str]
     data_dir: Path
     plugins: frozenset[str] = frozenset()
+    credentials: bool = True
     _before: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     # -- the Admin API -------------------------------------------------------------------------------------
@@ -229,6 +230,7 @@ async def outside(
         listed = await admin.get("/apisix/admin/plugins/list")
         assert listed.status_code == 200, f"{admin_url} is no Admin API for this key: {listed.text}"
         world.plugins = frozenset(json.loads(listed.text))
+        world.credentials = (await admin.get("/apisix/admin/schema/credential")).status_code == 200
         await world.remember()
         yield world
 

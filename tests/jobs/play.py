@@ -93,6 +93,13 @@ async def stage(target: Target, data_dir: Path, era: str = "2026-07-28") -> Asyn
             yield made
 
 
+def mean(told: Sequence[Told]) -> tuple[float, float, float]:
+    """Calls, characters of text and of structured content, of the jobs that were done."""
+    done = [(one.read.calls, one.read.text, one.read.structured) for one in told if not one.why]
+    calls, text, structured = (sum(of) / len(done) for of in zip(*done, strict=True))
+    return calls, text, structured
+
+
 def table(told: Sequence[Told], once: int) -> str:
     """Markdown: a row for each job, then the means."""
     head = "| Job | Calls | Text | Structured | |\n| --- | ---: | ---: | ---: | --- |\n"
@@ -100,10 +107,11 @@ def table(told: Sequence[Told], once: int) -> str:
         f"| {one.job.words} | {one.read.calls} | {one.read.text} | {one.read.structured} | {_how(one)} |\n"
         for one in told
     )
-    done = [one.read for one in told if not one.why]
-    number = len(done)
-    sums = [sum(of) / number for of in zip(*((it.calls, it.text, it.structured) for it in done), strict=True)]
-    means = f"| **Mean of {number}** | {sums[0]:.1f} | {sums[1]:.0f} | {sums[2]:.0f} | |\n" if done else ""
+    done = sum(not one.why for one in told)
+    means = ""
+    if done:
+        calls, text, structured = mean(told)
+        means = f"| **Mean of {done}** | {calls:.1f} | {text:.0f} | {structured:.0f} | |\n"
     return f"{head}{rows}{means}\nOnce, for instructions and tools/list: {once} characters.\n"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ADMIN_KEY, GatewayUnderTest
+from tests.jobs import page
 from tests.jobs.filled import filled
 from tests.jobs.job import Job
 from tests.jobs.play import JOBS, Target, Told, stage
@@ -53,6 +54,8 @@ async def test_all_in_a_row(where: Target, tmp_path: Path, era: str, routes: int
         told = [await made.play(job) for job in JOBS]
     assert [one.why for one in told if one.why] == []
     within(told)
+    written = page.FILE.read_text(encoding="utf-8")
+    assert [page.calls(one) for one in told if page.calls(one) not in written] == [], "make jobs ARGS=--write"
     assert len(made.person.asked) > len(made.person.opened) == 1, "a person is asked, or sent to a page"
 
 
