@@ -40,7 +40,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE oauth_secrets (
         hash         BLOB PRIMARY KEY,
         kind         TEXT    NOT NULL,
-        grant_id     TEXT    NOT NULL REFERENCES oauth_grants (id),
+        grant_id     TEXT    NOT NULL REFERENCES oauth_grants (id) ON DELETE CASCADE,
         expires      REAL    NOT NULL,
         spent        INTEGER NOT NULL DEFAULT 0,
         challenge    TEXT,

@@ -30,6 +30,7 @@ from gatechat.assistant.sign_in.oauth import (
     AuthorizationRequest,
     AuthorizationServer,
     Person,
+    Refused,
     RequestError,
     body,
     redirects,
@@ -111,7 +112,9 @@ class SignInPage:
         except RequestError as error:
             return _refused(error)
         except Problem as problem:
-            return _page("message.html", problem.status, title="That did not work", words=problem.message)
+            return _message(problem.status, problem.message)
+        except Refused as refused:
+            return _message(403, refused.message)
 
     def _ask_who(self, request: Request, said: str = "", status: int = 200) -> Response:
         return _page("sign_in.html", status, client=self._server.presumed(_query(request)), said=said)
@@ -221,6 +224,10 @@ def _again(request: Request) -> Response:
 
 def _refused(error: RequestError) -> Response:
     return _page("refused.html", 400, words=error.message, back=error.back)
+
+
+def _message(status: int, words: str) -> Response:
+    return _page("message.html", status, title="That did not work", words=words)
 
 
 def _headers(form_action: str = "'self'") -> dict[str, str]:

@@ -16,7 +16,7 @@ from gatechat.assistant.sign_in.oauth.client import Client, ClientError
 from gatechat.assistant.sign_in.oauth.clients import Clients
 from gatechat.assistant.sign_in.oauth.documents import Documents
 from gatechat.assistant.sign_in.oauth.endpoints import PATHS, metadata_routes, routes
-from gatechat.assistant.sign_in.oauth.grants import Grant, Grants, Person
+from gatechat.assistant.sign_in.oauth.grants import Grant, Grants, Person, Refused
 from gatechat.assistant.sign_in.oauth.request import AuthorizationRequest, RequestError
 from gatechat.assistant.sign_in.oauth.server import AuthorizationServer
 
@@ -31,6 +31,7 @@ __all__ = [
     "Grant",
     "Grants",
     "Person",
+    "Refused",
     "RequestError",
     "metadata_routes",
     "routes",

@@ -99,11 +99,14 @@ class Grants:
     def make(
         self, client: Client, person: Person, role: Role, *, challenge: str, redirect_uri: str, scope: str
     ) -> str:
-        """A code for a new grant. ``challenge`` is PKCE's, S256 (RFC 7636); ``role`` is at most the
-        person's; ``scope`` is what the client is told that it was granted.
+        """A code for a new grant. ``challenge`` is PKCE's, S256 (RFC 7636); ``scope`` is what the client is
+        told that it was granted. Raises Refused where the person has not so much to grant, or no longer.
         """
-        if role > person.role:
-            raise ValueError(f"{person.name} is {person.role.name}, and cannot grant {role.name}")
+        most = self._most(person.proof)
+        if most is None:
+            raise Refused(_GONE.format(person.name))
+        if role > min(most, person.role):
+            raise Refused(f"{person.name} may not grant {role.name.lower()}")
         id, code, now = secrets.token_urlsafe(12), secrets.token_urlsafe(32), self._now()
         with self._db.writing() as db:
             _sweep(db, now)
@@ -171,11 +174,9 @@ class Grants:
         if expires <= self._now():
             return Refused(f"this {_NAMES[kind]} has expired; sign in again")
         if resource != self._resource:
-            return Refused(
-                f"this {_NAMES[kind]} is for {resource}, this is {self._resource}", "invalid_target"
-            )
+            return Refused(f"this {_NAMES[kind]} is for {resource} alone", "invalid_target")
         if self._most(proof) is None:
-            return Refused(f"the token {person} that this sign-in rests on was revoked or has expired")
+            return Refused(_GONE.format(person))
         return id, challenge, redirect_uri
 
     def _hand_out(self, db: sqlite3.Connection, spent: str, grant: str) -> Handed:
@@ -260,6 +261,7 @@ class Grants:
         ]
 
 
+_GONE: Final = "the token {} that this sign-in rests on was revoked or has expired"
 _NAMES: Final = {"code": "code", "refresh": "refresh token"}
 
 
@@ -282,14 +284,11 @@ def _or_raise(found: Handed | Refused) -> Handed:
 
 
 def _end(db: sqlite3.Connection, id: str) -> bool:
-    db.execute("DELETE FROM oauth_secrets WHERE grant_id = ?", (id,))
+    """With everything that was handed out for it."""
     return db.execute("DELETE FROM oauth_grants WHERE id = ?", (id,)).rowcount == 1
 
 
 def _sweep(db: sqlite3.Connection, now: float) -> None:
     """What has expired for good."""
     db.execute("DELETE FROM oauth_grants WHERE expires <= ?", (now,))
-    db.execute(
-        "DELETE FROM oauth_secrets WHERE expires <= ? OR grant_id NOT IN (SELECT id FROM oauth_grants)",
-        (now,),
-    )
+    db.execute("DELETE FROM oauth_secrets WHERE expires <= ?", (now,))

@@ -62,7 +62,9 @@ class AuthorizationServer:
         return check(asked, client, self.resource, self.issuer)
 
     def grant(self, request: AuthorizationRequest, person: Person, role: Role) -> str:
-        """Where the browser goes with the code. ``role`` is one of the request's choices for the person."""
+        """Where the browser goes with the code. ``role`` is one of the request's choices for the person.
+        Raises Refused.
+        """
         code = self.grants.make(
             request.client,
             person,

@@ -21,7 +21,7 @@ from mcp.shared.auth import (
 )
 
 from gatechat.assistant.sign_in.oauth import Grants
-from tests.assistant.sign_in.oauth_rig import Running, running, site
+from tests.assistant.sign_in.oauth.rig import Running, running, site
 
 CALLBACK = "http://localhost:8787/callback"
 

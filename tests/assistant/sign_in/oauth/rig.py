@@ -33,13 +33,26 @@ BACK = "https://chat.example/callback"
 VERIFIER = "a-verifier-of-the-tests-that-is-long-enough-for-it"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
 
+_ERA = "2026-07-28"
+_META = {
+    "io.modelcontextprotocol/protocolVersion": _ERA,
+    "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+ASK = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": _META}}
+ASKING = {
+    "accept": "application/json, text/event-stream",
+    "mcp-protocol-version": _ERA,
+    "mcp-method": "tools/list",
+}
+
 
 class Page(HTMLParser):
-    """What a person sees, and the fields that a browser would send with the first form that has a button."""
+    """What a person reads, on one line, and what the page's forms would send."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.text = ""
+        self.words: list[str] = []
         self.hidden: dict[str, str] = {}
         self.choices: list[str] = []
         self.chosen = ""
@@ -59,7 +72,12 @@ class Page(HTMLParser):
             self.links.append(told.get("href") or "")
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if not data.startswith(":root"):  # the style
+            self.words += data.split()
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
 
 
 @dataclass
@@ -137,7 +155,7 @@ class Running:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["client_id"])
 
-    def authorize(self, client_id: str, **changed: Any) -> str:
+    def authorize(self, client_id: str, /, **changed: Any) -> str:
         """An authorization request. A parameter that is None is left out."""
         asked = {
             "response_type": "code",
@@ -155,7 +173,7 @@ class Running:
     async def token(self, **form: Any) -> httpx2.Response:
         return await self.http.post("/token", data={k: v for k, v in form.items() if v is not None})
 
-    async def exchange(self, client_id: str, code: str, **changed: Any) -> httpx2.Response:
+    async def exchange(self, client_id: str, code: str, /, **changed: Any) -> httpx2.Response:
         form = {
             "grant_type": "authorization_code",
             "client_id": client_id,
@@ -180,9 +198,7 @@ class Running:
     async def status(self, access: str) -> int:
         """How /mcp takes an access token."""
         answer = await self.http.post(
-            "/mcp",
-            json={"jsonrpc": "2.0", "id": 1, "method": "ping"},
-            headers={"authorization": f"Bearer {access}", "accept": "application/json, text/event-stream"},
+            "/mcp", json=ASK, headers=ASKING | {"authorization": f"Bearer {access}"}
         )
         return answer.status_code
 
