@@ -228,6 +228,8 @@ async def test_over_http_its_people_come_in_with_their_roles_and_fail_closed() -
         assert challenged.headers["www-authenticate"] == (
             f'Bearer resource_metadata="http://localhost:{port}/.well-known/oauth-protected-resource/mcp"'
         )
+        metadata = (await client.get("/.well-known/oauth-protected-resource/mcp")).json()
+        assert metadata["authorization_servers"] == [issuer.url]
         assert {asked.method for asked in admin.asked} == {"GET"}
 
 

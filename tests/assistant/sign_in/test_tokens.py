@@ -10,7 +10,7 @@ import pytest
 
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.problem import Problem
-from gatechat.assistant.sign_in import PREFIX, Database, Tokens
+from gatechat.assistant.sign_in import PREFIX, Database, DatabaseError, Tokens
 from gatechat.assistant.sign_in.tokens import USED_SECONDS
 
 
@@ -111,6 +111,17 @@ def test_revoking_what_there_is_not_names_what_there_is(tokens: Tokens) -> None:
     with pytest.raises(Problem, match="there are: bert") as problem:
         tokens.revoke("anna")
     assert problem.value.status == 404
+
+
+async def test_a_file_that_cannot_be_written_keeps_nobody_from_signing_in(
+    tokens: Tokens, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = tokens.make("anna", Role.EDITOR)
+    tokens._db.one("PRAGMA query_only = ON")
+    assert await tokens.principal(token) is not None
+    assert "that anna was used is not noted" in caplog.text
+    with pytest.raises(DatabaseError, match="see to the disk"):
+        tokens.revoke("anna")
 
 
 async def test_the_last_use_is_known_to_the_hour(tokens: Tokens, clock: Clock) -> None:

@@ -9,6 +9,7 @@ choose what its hash begins with.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import secrets
 import sqlite3
@@ -19,7 +20,7 @@ from typing import Final
 
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.problem import Problem
-from gatechat.assistant.sign_in.database import Database
+from gatechat.assistant.sign_in.database import Database, DatabaseError
 
 PREFIX: Final = "gatechat_"
 """What every token begins with, for people and for scanners that look for leaked secrets."""
@@ -28,6 +29,9 @@ USED_SECONDS: Final = 3600.0
 
 _BYTES: Final = 32
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +111,16 @@ class Tokens:
             return None
         name, role, used = row
         if used is None or now - used >= USED_SECONDS:
-            with self._db.writing() as db:
-                db.execute("UPDATE tokens SET used = ? WHERE hash = ?", (now, hash))
+            self._note_use(name, now)
         return Principal(f"token:{name}", Role(role), "")
+
+    def _note_use(self, name: str, now: float) -> None:
+        """A disk that is full keeps nobody from reading."""
+        try:
+            with self._db.writing() as db:
+                db.execute("UPDATE tokens SET used = ? WHERE name = ?", (now, name))
+        except DatabaseError as error:
+            log.warning("that %s was used is not noted: %s", name, error)
 
 
 def _hash(token: str) -> bytes:
