@@ -17,6 +17,7 @@ from starlette.routing import Mount, Route
 from gatechat.assistant.admin_client import Health
 from gatechat.assistant.core import Core
 from gatechat.assistant.faces import manifest, openapi, pages
+from gatechat.assistant.faces.actions import Actions
 from gatechat.assistant.faces.console.app import COOKIE, Console
 from gatechat.assistant.faces.console.doors import Doors, approver_key
 from gatechat.assistant.faces.forwarder import Forwarder
@@ -103,6 +104,7 @@ def create_app(settings: AssistantSettings, documents: Documents | None = None) 
             Route(MCP_PATH, mcp),
             *metadata_routes(settings),
             *_console(core, settings, sign_in, oauth),
+            *Actions(core).routes(),
             Mount("/apisix/admin/", Forwarder(core)),
         ],
         middleware=[Middleware(Guard, settings=settings, sign_in=sign_in)],

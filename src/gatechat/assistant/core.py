@@ -120,11 +120,12 @@ class Core:
         """Runs one tool. What goes wrong is an outcome that says how to go on, never an exception."""
         tool = self.tools.get(name)
         if tool is None:
-            return Outcome.error(f"There is no tool {name!r}. There are {', '.join(self.tools)}.")
+            return Outcome.error(f"There is no tool {name!r}. There are {', '.join(self.tools)}.", 404)
         if who.role < tool.role:
             return Outcome.error(
                 f"{name} needs the role {tool.role.name.lower()}; {who.name} is {who.role.name.lower()}. "
-                "Ask an administrator of the gateway for a token with that role."
+                "Ask an administrator of the gateway for a token with that role.",
+                403,
             )
         read, notes = self.understood(name, arguments)
         wrong = self._arguments[name].errors(read)
@@ -151,11 +152,13 @@ class Core:
             await self._learn_if_there()
             return await tool.run(self, dict(arguments), who)
         except Problem as problem:
-            return Outcome.error(problem.message)
+            return Outcome.error(problem.message, problem.status)
         except Exception:
             log.exception("%s failed", tool.name)
             unsure = "" if tool.hints.read_only else " Look at what there is now before you try again."
-            return Outcome.error(f"{tool.name} failed inside the assistant; its log has the cause.{unsure}")
+            return Outcome.error(
+                f"{tool.name} failed inside the assistant; its log has the cause.{unsure}", 500
+            )
 
     async def _learn_if_there(self) -> None:
         """While the gateway is away, what it told last goes on counting; before that, `redactor` refuses."""

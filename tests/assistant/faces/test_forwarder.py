@@ -71,6 +71,15 @@ async def test_an_answer_without_a_body_or_type_stays_without(talk: Talk) -> Non
     assert "content-type" not in answer.headers
 
 
+async def test_what_chatgpt_cannot_read_it_must_ask_for_in_pages(talk: Talk) -> None:
+    rows = [{"key": f"/apisix/routes/{n}", "value": {"uri": f"/{n:090}"}} for n in range(1000)]
+    talk.admin.body = json.dumps({"list": rows, "total": 1000}).encode()
+    assert (await talk.client.get("/apisix/admin/routes")).content == talk.admin.body
+    answer = await talk.client.get("/apisix/admin/routes", headers={"openai-conversation-id": "c"})
+    assert answer.status_code == 400
+    assert "page=1&page_size=20" in answer.json()["error_msg"]
+
+
 async def test_a_redirect_is_passed_back_and_not_followed(talk: Talk) -> None:
     talk.admin.status, talk.admin.headers = 302, {"location": "http://127.0.0.1:1/elsewhere"}
     answer = await talk.client.get("/apisix/admin/routes")

@@ -82,6 +82,8 @@ def test_the_models_text_names_only_operations_and_addresses_that_exist() -> Non
     named = set(re.findall(r"\b(?:get|create|replace|update|delete)[A-Z]\w+", text))
     assert named
     assert named <= {operation.name for operation in OPERATIONS}
+    assert all(f"\n{number}. {name}" in text for number, name in ((2, "plan:"), (3, "apply "), (4, "undo ")))
+    assert "explain for" in text
     assert "http://gw:9080/speaker/1/sessions" in text
     assert "api.example:81" in text
     assert "{{" not in text

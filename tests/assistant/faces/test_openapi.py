@@ -12,14 +12,23 @@ import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gatechat.apisix.schemas import SCHEMAS
+from gatechat.assistant.faces import actions
+from gatechat.assistant.faces.actions import PREFIX
 from gatechat.assistant.faces.openapi import as_json, as_yaml, document
 from gatechat.assistant.operations import OPERATIONS, Operation, Risk
+from gatechat.assistant.operations.arguments import Arguments
+from gatechat.assistant.operations.tools import TOOLS
 from gatechat.assistant.settings import AssistantSettings
 
 SETTINGS = AssistantSettings()
 DOCUMENT = document(SETTINGS)
-LATER = 5
-"""So many operations are still to come within the same limits."""
+LARGEST = 60_000
+"""Characters that a document for GPT Actions should not exceed, and 30 operations."""
+ACTIONS = {
+    path.removeprefix(PREFIX): item["post"]
+    for path, item in DOCUMENT["paths"].items()
+    if path.startswith(PREFIX)
+}
 BODIES = [operation for operation in OPERATIONS if operation.body is not None]
 
 
@@ -45,14 +54,52 @@ def test_it_is_valid_openapi_3_1(token: str | None) -> None:
 def test_both_renderings_are_the_document_and_short() -> None:
     as_text = as_yaml(SETTINGS).decode()
     assert yaml.safe_load(as_text) == json.loads(as_json(SETTINGS)) == DOCUMENT
-    assert max(len(as_text), len(as_json(SETTINGS).decode())) < 60_000 * (1 - LATER / 50)
+    assert max(len(as_text), len(as_json(SETTINGS).decode())) < LARGEST
     assert "&id" not in as_text
     assert "*id" not in as_text
 
 
-def test_there_is_room_for_the_operations_to_come() -> None:
-    assert len(OPERATIONS) + LATER <= 30
-    assert sum(len(methods) for methods in DOCUMENT["paths"].values()) == len(OPERATIONS)
+def test_a_long_address_and_a_token_still_fit() -> None:
+    settings = AssistantSettings(
+        public_url=f"https://{'gate.' * 20}example.com",
+        gateway_url=f"https://{'api.' * 20}example.com",
+        example_backend=f"{'backend.' * 8}example.com:8443",
+        token="a-token-for-the-test",
+    )
+    assert len(as_yaml(settings).decode()) < LARGEST
+
+
+def test_there_are_thirty_operations_and_no_more() -> None:
+    assert sum(len(methods) for methods in DOCUMENT["paths"].values()) == len(OPERATIONS) + len(ACTIONS) == 30
+
+
+def test_plan_apply_undo_explain_and_traffic_are_made_from_the_table_of_tools() -> None:
+    tools = {tool.name: tool for tool in TOOLS}
+    assert list(ACTIONS) == ["plan", "apply", "undo", "explain", "traffic"]
+    for name, entry in ACTIONS.items():
+        tool = tools[actions.ACTIONS[name]]
+        assert (entry["operationId"], entry["summary"], entry["description"]) == (
+            name,
+            tool.title,
+            tool.words,
+        )
+        assert len(tool.words) <= 300
+        schema = entry["requestBody"]["content"]["application/json"]["schema"]
+        assert set(schema["properties"]) == set(tool.input_schema["properties"])
+        assert schema.get("required") == tool.input_schema.get("required")
+
+
+def test_only_what_changes_the_gateway_is_consequential() -> None:
+    asks = {name for name, entry in ACTIONS.items() if entry["x-openai-isConsequential"]}
+    assert asks == {"apply"}
+
+
+@pytest.mark.parametrize("name", ["plan", "explain"])
+def test_an_example_of_an_action_is_what_document_and_tool_take(name: str) -> None:
+    content = ACTIONS[name]["requestBody"]["content"]["application/json"]
+    jsonschema_rs.validator_for(content["schema"]).validate(content["example"])
+    [schema] = [tool.input_schema for tool in TOOLS if tool.name == actions.ACTIONS[name]]
+    assert Arguments(schema).errors(content["example"]) == []
 
 
 def test_every_kind_can_be_listed_got_written_and_deleted() -> None:
@@ -91,7 +138,7 @@ def test_an_operation_is_whole(operation: Operation) -> None:
 
 
 def test_names_are_unique() -> None:
-    assert len({operation.name for operation in OPERATIONS}) == len(OPERATIONS)
+    assert len({*ACTIONS, *(operation.name for operation in OPERATIONS)}) == 30
 
 
 @pytest.mark.parametrize("operation", BODIES, ids=lambda operation: operation.name)
@@ -138,6 +185,7 @@ def test_objects_and_lists_say_what_is_in_them() -> None:
                     check(value, f"{where}.{key}")
 
     check(DOCUMENT["components"]["schemas"], "schemas")
+    check(DOCUMENT["paths"], "paths")
 
 
 def test_it_asks_for_a_token_exactly_when_the_assistant_does() -> None:

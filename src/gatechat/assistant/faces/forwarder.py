@@ -23,6 +23,7 @@ from gatechat.assistant.admin_client import Answer
 from gatechat.assistant.change.shown import shown
 from gatechat.assistant.change.write_through import Waiting, Write, is_check, read
 from gatechat.assistant.core import Core
+from gatechat.assistant.faces.actions import LARGEST_ANSWER
 from gatechat.assistant.faces.bodies import read_body
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.problem import Problem
@@ -40,6 +41,8 @@ _TO_ADMIN = ("accept", "content-type")
 _TO_CALLER = ("content-type", "x-api-version", "x-gatechat-warning", "allow", "retry-after")
 _KEY_ARGUMENT = "api_key"
 """Apache APISIX also takes an admin key from the query, and prefers it to the header."""
+_CHATGPT: Final = "openai-conversation-id"
+"""Sent with every call of a GPT Action. Others get a list whole, however long: their programs read it."""
 _LARGE: Final = 64 * 1024
 """Bytes of an answer above which secrets are looked for in a thread, so that others need not wait."""
 _NO_CONFIGURATION: Final = (b"plugins", b"schema")
@@ -88,6 +91,12 @@ class Forwarder:
         if redactor is not None:
             large = len(answer.body) > _LARGE
             answer = await asyncio.to_thread(shown, answer, redactor) if large else shown(answer, redactor)
+        if _CHATGPT in request.headers and len(answer.body.decode(errors="replace")) > LARGEST_ANSWER:
+            raise Problem(
+                400,
+                f"the answer has more than the {LARGEST_ANSWER} characters that ChatGPT reads. Ask for one "
+                "page (page=1&page_size=20), or for what has one name, label or uri",
+            )
         return _response(answer)
 
     async def _write(self, write: Write, who: Principal) -> Response:

@@ -1,19 +1,26 @@
-"""/openapi.yaml and /openapi.json: the table of operations as OpenAPI 3.1, for plugins and GPT Actions."""
+"""/openapi.yaml and /openapi.json: the tables of operations and of tools as OpenAPI 3.1, for plugins and GPT
+Actions.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import yaml
 
 from gatechat import __version__
-from gatechat.assistant.operations import OPERATIONS, Operation, Parameter, Risk
+from gatechat.assistant.faces import actions
+from gatechat.assistant.operations import OPERATIONS, Operation, Parameter, Risk, examples
 from gatechat.assistant.operations.schemas import components
+from gatechat.assistant.operations.tool import Tool
+from gatechat.assistant.operations.tools import TOOLS
 from gatechat.assistant.settings import AssistantSettings
 
 _JSON: Final = "application/json"
 _TAGS: Final = {
+    "Change": "Change the gateway safely: checked, shown, approved where needed, proven, undoable.",
     "Route": "Which requests go to which backend.",
     "Upstream": "Backend servers that routes and services share.",
     "Service": "What several routes have in common.",
@@ -25,16 +32,24 @@ _TAGS: Final = {
 
 def document(settings: AssistantSettings) -> dict[str, Any]:
     """The whole document. It asks for a bearer token exactly when the assistant does."""
-    paths: dict[str, dict[str, Any]] = {}
+    by_name = {tool.name: tool for tool in TOOLS}
+    tools = {name: by_name[tool] for name, tool in actions.ACTIONS.items()}
+    paths: dict[str, dict[str, Any]] = {
+        f"{actions.PREFIX}{name}": {"post": _action(name, tool, settings.example_backend)}
+        for name, tool in tools.items()
+    }
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(
             operation, settings.example_backend
         )
-    refused = {
-        "description": "Refused; error_msg says what to do.",
-        "content": {_JSON: {"schema": _ref("Error")}},
+    parts: dict[str, Any] = {
+        "schemas": {**components(), "Told": _told(tools.values())},
+        "responses": {
+            "Refused": _response("Refused; error_msg says what to do.", "Error"),
+            "Done": _response("Done.", "Told"),
+            "Waiting": _response("A person must approve it first: give them page, then apply again.", "Told"),
+        },
     }
-    parts: dict[str, Any] = {"schemas": components(), "responses": {"Refused": refused}}
     secured: dict[str, Any] = {}
     if settings.sign_in_required:
         parts["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
@@ -103,6 +118,63 @@ def _operation(operation: Operation, backend: str) -> dict[str, Any]:
     return out
 
 
+_EXAMPLES: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = {
+    "plan": examples.plan,
+    "explain": examples.explain,
+}
+_SINGLE: Final = frozenset({"string", "integer", "number", "boolean", "null"})
+
+
+def _action(name: str, tool: Tool, backend: str) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": _open(tool.input_schema)}
+    if name in _EXAMPLES:
+        content["example"] = _EXAMPLES[name](backend)
+    statuses = {"200": "Done", **({"202": "Waiting"} if "page" in tool.output_schema["properties"] else {})}
+    responses = {**statuses, "default": "Refused"}
+    return {
+        "operationId": name,
+        "summary": tool.title,
+        "description": tool.words,
+        "tags": ["Change"],
+        "x-openai-isConsequential": tool.hints.destructive,
+        "requestBody": {"required": True, "content": {_JSON: content}},
+        "responses": {
+            status: {"$ref": f"#/components/responses/{response}"} for status, response in responses.items()
+        },
+    }
+
+
+def _told(tools: Iterable[Tool]) -> dict[str, Any]:
+    """What faces/actions.py answers: words, and the single values of each tool's data."""
+    words = {"type": "string", "description": "What was found or done, and how to go on."}
+    values = {
+        field: part
+        for tool in tools
+        for field, part in tool.output_schema["properties"].items()
+        if _is_single(part)
+    }
+    return {"type": "object", "properties": {"message": words, **values}}
+
+
+def _is_single(schema: Mapping[str, Any]) -> bool:
+    kinds = schema.get("type", "object")
+    return {kinds} <= _SINGLE if isinstance(kinds, str) else set(kinds) <= _SINGLE
+
+
+def _open(schema: Any) -> Any:
+    """A schema in which every object that may hold anything says so, as GPT Actions want it."""
+    if isinstance(schema, list):
+        return [_open(part) for part in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    found = {name: _open(part) for name, part in schema.items()}
+    if "enum" in found:
+        return {"type": "string", **found}
+    if found.get("type") == "object" and "properties" not in found:
+        found = {"properties": {}, "additionalProperties": True, **found}
+    return found
+
+
 def _parameter(parameter: Parameter) -> dict[str, Any]:
     out: dict[str, Any] = {"name": parameter.name, "in": parameter.place, "description": parameter.words}
     if parameter.place == "path":
@@ -111,6 +183,10 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     if parameter.example is not None:
         out["example"] = parameter.example
     return out
+
+
+def _response(words: str, schema: str) -> dict[str, Any]:
+    return {"description": words, "content": {_JSON: {"schema": _ref(schema)}}}
 
 
 def _ref(name: str) -> dict[str, str]:

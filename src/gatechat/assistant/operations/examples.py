@@ -39,6 +39,24 @@ def route_change(backend: str) -> dict[str, Any]:
     return {"desc": "Asks for an API key", "plugins": {"key-auth": {}}}
 
 
+def plan(backend: str) -> dict[str, Any]:
+    return {
+        "reason": "Publish the Conference API's speakers, 10 requests a minute for each client",
+        "operations": [
+            {
+                "action": "create",
+                "kind": "routes",
+                "value": {**new_route(backend), "plugins": {"limit-count": _TEN_A_MINUTE}},
+            }
+        ],
+        "probes": [{"path": "/speaker/1/sessions", "status": 200, "required": True}],
+    }
+
+
+def explain(backend: str) -> dict[str, Any]:
+    return {"url": "/speaker/1/sessions"}
+
+
 def upstream(backend: str) -> dict[str, Any]:
     return {"name": "conference", "desc": "The servers of the Conference API", **_conference(backend)}
 

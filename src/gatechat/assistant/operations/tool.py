@@ -22,17 +22,19 @@ Schema: TypeAlias = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """``text`` is what a model reads: all it needs to go on. ``data`` is the same for programs, as the tool's
-    output schema has it; an error may have none. Neither carries a secret.
+    output schema has it; an error may have none. Neither carries a secret. ``status`` is what HTTP says of an
+    error.
     """
 
     text: str
     data: dict[str, Any] = field(default_factory=dict)
     is_error: bool = False
+    status: int = 400
 
     @classmethod
-    def error(cls, text: str, **data: Any) -> Outcome:
+    def error(cls, text: str, status: int = 400, **data: Any) -> Outcome:
         """``text`` says what was wrong and how to go on."""
-        return cls(text, data, is_error=True)
+        return cls(text, data, is_error=True, status=status)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,6 @@ async def apply(core: Needs, arguments: Mapping[str, Any], who: Principal) -> Ou
         data = {"plan": id, "state": state.value, "page": core.changes.page(id)}
         details = [fence(not_ready.details)] if not_ready.details else []
         words = "\n".join((not_ready.words, *details))
-        return Outcome(words, data, is_error=state not in (State.WAITING, State.APPLYING))
+        return Outcome(words, data, is_error=state not in (State.WAITING, State.APPLYING), status=409)
     data = {"plan": id, "state": change.state.value, "page": core.changes.page(id)}
-    return Outcome(change_text(change), data, is_error=change.state is not State.APPLIED)
+    return Outcome(change_text(change), data, is_error=change.state is not State.APPLIED, status=409)
