@@ -331,6 +331,38 @@ async def test_an_older_apisix_is_asked_about_one_resource_at_a_time(admin: Admi
     assert (problem.path, problem.target and problem.target.id) == ("routes/x.name", "x")
 
 
+class LooksForCertificates:
+    """As APISIX 3.18: /configs/validate looks a client certificate up, which no other reference is."""
+
+    def __init__(self, admin: AdminClient) -> None:
+        self._admin = admin
+
+    async def send(self, method: str, target: bytes, headers: dict[str, str], body: bytes = b"") -> Answer:
+        if method == "GET":
+            return await self._admin.send(method, target, headers, body)
+        words = "failed to fetch ssl info by ssl id [own], response code: 404"
+        error = {"resource_type": "upstreams", "resource_id": "u", "index": 0, "error": words}
+        return Answer(400, {}, json.dumps({"errors": [error]}).encode())
+
+
+@pytest.mark.parametrize(
+    ("made", "missing"),
+    [
+        pytest.param(
+            [operation("create", "ssls", "own", {"type": "client", "cert": ENTER})], set(), id="made too"
+        ),
+        pytest.param([], {"upstreams/u.tls.client_cert_id"}, id="not there"),
+    ],
+)
+async def test_a_certificate_that_the_plan_makes_is_not_missed(
+    admin: AdminClient, made: list[Operation], missing: set[str]
+) -> None:
+    tls = {"client_cert_id": "own"}
+    wants = operation("create", "upstreams", "u", {"nodes": {"10.0.0.1:443": 1}, "tls": tls})
+    problems = await told(LooksForCertificates(admin), [*made, wants])
+    assert {it.path for it in problems if it.target and it.target.kind == "upstreams"} == missing
+
+
 class Broken:
     async def send(self, method: str, target: bytes, headers: dict[str, str], body: bytes = b"") -> Answer:
         return Answer(401, {}, b"{}")

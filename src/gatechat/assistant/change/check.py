@@ -34,6 +34,10 @@ from gatechat.assistant.view.configuration import Configuration
 _STAND_IN: Final = "a-secret-that-a-person-will-enter-0000"
 """What is checked in place of a secret that is not there yet."""
 _JSON_BODY: Final = {"content-type": "application/json"}
+_NOT_YET: Final = re.compile("failed to fetch .+, response code: 404")
+"""What APISIX says of a certificate, or of a superior stream route, that the same plan may make: whether it
+does is seen by references.
+"""
 _MOST_OF_ONE: Final = 20
 """Problems told of one resource."""
 
@@ -296,7 +300,7 @@ def _body(edits: Sequence[Edit]) -> bytes:
 
 
 def _told(edits: Sequence[Edit], body: bytes) -> list[Problem]:
-    """The problems in an answer of /configs/validate."""
+    """The problems in an answer of /configs/validate, but for references."""
     try:
         errors = json.loads(body)["errors"]
     except (ValueError, KeyError, TypeError):
@@ -308,6 +312,8 @@ def _told(edits: Sequence[Edit], body: bytes) -> list[Problem]:
         )
     found = []
     for error in errors:
+        if _NOT_YET.match(str(error.get("error"))):
+            continue
         rows = places.get(str(error.get("resource_type")), [])
         index = error.get("index")
         target = rows[index].target if isinstance(index, int) and index < len(rows) else None
