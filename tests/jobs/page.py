@@ -62,8 +62,8 @@ def page(small: Sequence[Told], large: Sequence[Told], once: int) -> str:
         f"| --- | ---: | ---: | ---: | ---: | ---: |\n{rows}"
         f"| **Mean** | **{calls:.1f}** | **{text:.0f}** | **{structured:.0f}** | **{more:.0f}** "
         f"| **{more_structured:.0f}** |\n\n"
-        f"Once, for the instructions and `tools/list`: {once:,} characters. The longest answer on the gateway\n"
-        f"with 600 routes: {longest:,} characters of text.\n{_BEFORE}"
+        f"Once, for the instructions and `tools/list`: {once:,} characters. The longest answer on the\n"
+        f"gateway with 600 routes: {longest:,} characters of text.\n{_BEFORE}"
     )
 
 

@@ -68,7 +68,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
         "describe",
         "Describe a kind or plugin",
         "What a kind or plugin takes on this gateway, an example, its traps. Read it before you plan with "
-        "a plugin.",
+        "a plugin that you do not know well.",
         _READS,
         describe.INPUT,
         describe.OUTPUT,
@@ -78,8 +78,8 @@ TOOLS: Final[tuple[Tool, ...]] = (
     Tool(
         "explain_request",
         "Explain a request",
-        "Which route answers a request and why, or why none does. Sends nothing: worked out from the "
-        "configuration.",
+        "Which route answers a request and why, or why none does (404). Sends nothing: worked out from the "
+        "configuration, and says where it could not know.",
         _READS,
         explain_request.INPUT,
         explain_request.OUTPUT,
@@ -143,9 +143,9 @@ TOOLS: Final[tuple[Tool, ...]] = (
     Tool(
         "apply",
         "Apply a plan",
-        "Writes a plan to the gateway, proves it, and undoes it by itself where a required probe fails. A "
-        "plan that needs approval waits for a person: give them the page, then ask again. Asking twice "
-        "changes once.",
+        "Writes a plan to the gateway, proves it, and undoes it by itself where a required probe fails. "
+        "Where a person must approve, they are asked in the client; otherwise give them the page, stop, and "
+        "ask again when they say so. Asking twice changes once.",
         _WRITES,
         apply.INPUT,
         apply.OUTPUT,

@@ -26,7 +26,7 @@ INPUT: Final = {
     "additionalProperties": False,
     "properties": {
         "change": {"type": "string", "description": "id: show this one with its diff"},
-        "resource": {"type": "string", "description": "like routes/1: only what changed it"},
+        "resource": {"type": "string", "description": "like routes/1, or by name: only what changed it"},
         "drift": {"type": "boolean", "description": "what others changed since last asked"},
         "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": _NEWEST},
         "before": {"type": "integer", "description": "entry number, for the next page"},

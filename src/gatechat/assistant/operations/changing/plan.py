@@ -68,11 +68,13 @@ INPUT: Final = {
                     "kind": {"enum": list(KINDS)},
                     "id": {
                         "type": "string",
-                        "description": "or name; create: made from the name if left out",
+                        "description": "or name; jack/credentials/ID; create: made from the name if left out",
                     },
                     "value": {
                         "type": "object",
-                        "description": "the resource; merge: what changes, null takes away",
+                        "description": "the resource as the Admin API has it; merge: what changes, null "
+                        'takes away. upstream or nodes: "host:port" does. Secrets: "[enter]" or "[generate]", '
+                        "which a person does on the plan's page, or $env://NAME",
                     },
                     "where": {
                         "type": "object",

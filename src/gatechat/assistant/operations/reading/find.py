@@ -31,7 +31,7 @@ INPUT: Final = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
-        "kind": {"type": "string", "default": "routes"},
+        "kind": {"type": "string", "default": "routes", "description": "as get has them"},
         "where": {
             "type": "object",
             "description": f"all must fit: {', '.join(FILTERS)}. * is anything, a list any of its values. "
