@@ -363,6 +363,25 @@ async def test_a_certificate_that_the_plan_makes_is_not_missed(
     assert {it.path for it in problems if it.target and it.target.kind == "upstreams"} == missing
 
 
+class ForViewers:
+    """As APISIX answers a key of its role viewer: what is no GET is refused, also a mere check."""
+
+    def __init__(self, admin: AdminClient) -> None:
+        self._admin = admin
+
+    async def send(self, method: str, target: bytes, headers: dict[str, str], body: bytes = b"") -> Answer:
+        if method == "GET":
+            return await self._admin.send(method, target, headers, body)
+        words = {"description": "invalid method for role viewer", "error_msg": "failed to check token"}
+        return Answer(401, {}, json.dumps(words).encode())
+
+
+async def test_an_admin_key_that_may_only_read_is_said(admin: AdminClient) -> None:
+    (problem,) = await told(ForViewers(admin), [route()])
+    assert "refuses the assistant's admin key for writing" in problem.message
+    assert "role admin" in problem.fix
+
+
 class Broken:
     async def send(self, method: str, target: bytes, headers: dict[str, str], body: bytes = b"") -> Answer:
         return Answer(401, {}, b"{}")

@@ -38,6 +38,8 @@ _NOT_YET: Final = re.compile("failed to fetch .+, response code: 404")
 """What APISIX says of a certificate, or of a superior stream route, that the same plan may make: whether it
 does is seen by references.
 """
+_READS_ONLY: Final = "the gateway refuses the assistant's admin key for writing ({}), so it cannot judge this"
+_KEY: Final = "start the assistant with an Admin API key of the role admin (--admin-key)"
 _MOST_OF_ONE: Final = 20
 """Problems told of one resource."""
 
@@ -192,6 +194,8 @@ class Checker:
             answer = await self._admin.send(
                 "POST", f"{PREFIX}/configs/validate".encode(), _JSON_BODY, _body(part)
             )
+            if answer.status in (401, 403):
+                return [Problem(None, "", _READS_ONLY.format(_words(answer.body)), fix=_KEY)]
             if answer.status in (404, 405) or (answer.status == 400 and b'"errors"' not in answer.body):
                 found += await self._one_by_one(part)
             elif answer.status != 200:
