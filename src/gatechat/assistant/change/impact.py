@@ -124,10 +124,10 @@ class _Paths:
     """Ids of routes by the beginning of their paths."""
 
     def __init__(self, routes: Iterable[tuple[str, Mapping[str, JSON]]]) -> None:
-        self._ids: dict[str, set[str]] = {}
+        self._ids: dict[str, list[str]] = {}
         for id, value in routes:
-            for uri in _uris(value):
-                self._ids.setdefault(_literal(uri), set()).add(id)
+            for uri in value.get("uris") or (value.get("uri", ""),):
+                self._ids.setdefault(_literal(uri), []).append(id)
         self._sorted = sorted(self._ids)
 
     def above(self, path: str) -> set[str]:
@@ -140,7 +140,7 @@ class _Paths:
         for at in range(bisect_left(self._sorted, beginning), len(self._sorted)):
             if not self._sorted[at].startswith(beginning) or len(ids) >= _MOST_TRIED:
                 break
-            ids |= self._ids[self._sorted[at]]
+            ids.update(self._ids[self._sorted[at]])
         return ids
 
 
@@ -380,11 +380,6 @@ def _narrower(host: str, other: str) -> bool:
     if host == other or host == "":
         return False
     return other == "" or (other.startswith("*") and host.endswith(other[1:]))
-
-
-def _uris(value: Mapping[str, JSON]) -> list[str]:
-    uris = value.get("uris")
-    return [str(uri) for uri in uris] if uris else [str(value.get("uri", ""))]
 
 
 @lru_cache(maxsize=65536)

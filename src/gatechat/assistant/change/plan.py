@@ -52,6 +52,7 @@ class Drafts:
         self._now = now
         self._catalogues = Catalogues(admin)
         self._checker = Checker(admin, policy)
+        self._learned: Catalogue | None = None
 
     @property
     def redactor(self) -> Redactor:
@@ -60,7 +61,10 @@ class Drafts:
 
     async def learn(self) -> None:
         """Asks the gateway what its plugins keep secret. Raises Problem when it cannot be asked."""
-        self._checker.redactor = Redactor(encrypted_fields((await self._catalogues.get()).attributes))
+        catalogue = await self._catalogues.get()
+        if catalogue is not self._learned:
+            self._checker.redactor = Redactor(encrypted_fields(catalogue.attributes))
+            self._learned = catalogue
 
     async def catalogue(self) -> Catalogue:
         """What the gateway knows, with its schemas. Raises Problem when it cannot be asked."""

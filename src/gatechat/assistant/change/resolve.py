@@ -66,7 +66,9 @@ class Resolved:
 def after(configuration: Configuration, edits: Sequence[Edit]) -> Configuration:
     """The configuration as it would be. A new resource counts as the last one created."""
     kinds = {kind: dict(configuration.all(kind)) for kind in {edit.target.kind for edit in edits}}
-    newest = max((item.created_index for _, _, item in configuration), default=0)
+    newest = 0
+    if any(edit.before is None for edit in edits):
+        newest = max((item.created_index for _, _, item in configuration), default=0)
     for number, edit in enumerate(edits, 1):
         items = kinds[edit.target.kind]
         if edit.after is None:

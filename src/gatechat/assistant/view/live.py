@@ -116,7 +116,8 @@ class Live:
                 else:
                     old = items.get(id, Item({}, 0, item.modified_index))
                     items[id] = replace(item, created_index=old.created_index, created=old.created)
-            kinds[kind] = MappingProxyType(dict(sorted(items.items())))
+            known = items.keys() <= self._last.all(kind).keys()
+            kinds[kind] = MappingProxyType(items if known else dict(sorted(items.items())))
         now = replace(self._last, kinds=MappingProxyType(kinds))
         effective(now, like=self._last)
         self._last = now
