@@ -36,7 +36,7 @@ async def test_a_stranger_is_asked_who_they_are_and_told_who_asks(run: Running) 
     answer = await run.browser.open(run.authorize(await run.client_id(client_name="Chat of the World")))
     page = Page(answer.text)
     assert answer.status_code == 200
-    assert "Chat of the World wants to work on this API gateway in your name" in page.text
+    assert "Chat of the World wants to work on the API gateway of" in page.text
     assert page.choices == []
 
 
@@ -44,10 +44,10 @@ async def test_who_proved_themselves_sees_who_asks_where_access_goes_and_what_a_
     run: Running,
 ) -> None:
     page = await asked_what(run, run.anna)
-    assert "Allow Chat to work on this gateway?" in page.text
+    assert "Allow Chat to work on your API gateway?" in page.text
     assert "nobody vouches for that" in page.text
     assert "Access goes to chat.example" in page.text
-    assert "You are anna, editor" in page.text
+    assert "You are anna , editor" in page.text
     assert (page.choices, page.chosen) == (["viewer", "editor"], "editor")
     assert "It changes nothing" in page.text
 
@@ -75,7 +75,7 @@ async def test_the_owner_comes_in_by_the_link_of_the_console(run: Running) -> No
     assert "gatechat console" in refused.text
     await run.open_owners_link()
     page = Page((await run.browser.press("owner")).text)
-    assert "You are owner, admin" in page.text
+    assert "You are owner , admin" in page.text
     assert (page.choices, page.chosen) == (["viewer", "editor", "approver", "admin"], "editor")
 
 
@@ -117,7 +117,7 @@ async def test_a_token_that_does_not_count_is_told_in_clear_words(run: Running, 
     await run.browser.open(run.authorize(await run.client_id()))
     answer = await run.browser.press("token", token=token)
     assert answer.status_code == 401
-    assert "this token does not count" in answer.text
+    assert "This token does not count" in answer.text
     assert "set-cookie" not in answer.headers
 
 
@@ -133,7 +133,7 @@ async def test_who_guesses_tokens_is_soon_made_to_wait(run: Running) -> None:
         assert (await run.browser.press("token", token="a-guess")).status_code == 401
     answer = await run.browser.press("token", token=run.anna)
     assert answer.status_code == 429
-    assert "too many failed sign-ins" in answer.text
+    assert "Too many failed sign-ins" in answer.text
 
 
 async def test_a_proof_is_for_one_answer(run: Running) -> None:

@@ -44,10 +44,10 @@ COOKIE: Final = "gatechat_sign_in"
 VISIT_SECONDS: Final = 600.0
 """From saying who one is to saying yes."""
 MAY: Final = {
-    Role.VIEWER: "look: read the configuration and the traffic, without secrets. It changes nothing.",
-    Role.EDITOR: "look and change: what the policy lets pass is done at once, the rest waits for a yes.",
-    Role.APPROVER: "look, change, and bring your yes from the chat, where the policy takes it from there.",
-    Role.ADMIN: "everything that an approver may. Over a chat program, an administrator can do no more.",
+    Role.VIEWER: "It reads the configuration and the traffic, without secrets. It changes nothing.",
+    Role.EDITOR: "It also changes the gateway: what the policy lets pass at once, the rest after a yes.",
+    Role.APPROVER: "It may also ask you for the yes in the chat, if the policy takes it from there.",
+    Role.ADMIN: "The same; over a chat program, an administrator can do no more than an approver.",
 }
 """What a role allows, in words; told to who grants it."""
 
@@ -82,6 +82,7 @@ class SignInPage:
         self._url = url
         self._secure = urlsplit(url).scheme == "https"
         self._path = urlsplit(url).path + AUTHORIZE
+        self._here = urlsplit(url).netloc
         self._now = now
         self._visits: OrderedDict[str, _Visit] = OrderedDict()
 
@@ -117,7 +118,9 @@ class SignInPage:
             return _message(403, refused.message)
 
     def _ask_who(self, request: Request, said: str = "", status: int = 200) -> Response:
-        return _page("sign_in.html", status, client=self._server.presumed(_query(request)), said=said)
+        return _page(
+            "sign_in.html", status, client=self._server.presumed(_query(request)), here=self._here, said=said
+        )
 
     async def _enter(self, request: Request, form: dict[str, str]) -> Response:
         address = request.client.host if request.client else ""
@@ -173,6 +176,7 @@ class SignInPage:
             status,
             form_action=f"'self' {redirects.source(asked.redirect_uri)}",
             asked=asked,
+            here=self._here,
             person=visit.person,
             form=visit.form,
             choices=[(role.name.lower(), MAY[role], role == usual) for role in choices],
