@@ -300,6 +300,16 @@ async def test_an_attackers_ipv6_network_is_one_address(sign_in: SignIn) -> None
     assert await authenticated(sign_in, "guess", "2001:db8:0:1::1") == 401
 
 
+@pytest.mark.parametrize(
+    "address", ["203.0.113.{}", "::ffff:203.0.113.{}", "fe80:{}::1%eth0", "2001:db8:0:{}::1"]
+)
+async def test_one_who_guesses_shuts_out_no_neighbour(sign_in: SignIn, address: str) -> None:
+    for _ in range(FAILURES):
+        assert await authenticated(sign_in, "guess", address.format(1)) == 401
+    assert await authenticated(sign_in, "guess", address.format(1)) == 429
+    assert await authenticated(sign_in, "guess", address.format(2)) == 401
+
+
 async def test_each_principal_has_its_own_requests(sign_in: SignIn, tokens: Tokens) -> None:
     token = tokens.make("anna", Role.EDITOR)
     answers = [await authenticated(sign_in, rig.TOKEN) for _ in range(USUAL_RATE + 1)]

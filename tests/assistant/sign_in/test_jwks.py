@@ -107,6 +107,8 @@ WRONG: dict[str, dict[str, Any]] = {
     "metadata of another issuer": {"metadata": {"issuer": "https://evil.example"}},
     "no place of keys": {"metadata": {"jwks_uri": None}},
     "keys over plain HTTP": {"metadata": {"jwks_uri": "http://keys.example.com/keys"}},
+    "keys at no URL": {"metadata": {"jwks_uri": "https://["}},
+    "keys at a URL with a line break": {"metadata": {"jwks_uri": "http://localhost/a\nb"}},
     "keys in a file": {"metadata": {"jwks_uri": "file:///etc/passwd"}},
     "no set of keys": {"keys": {"kty": "RSA"}},
     "no metadata": {"metadata_at": "/elsewhere"},

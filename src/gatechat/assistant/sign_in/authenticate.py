@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import logging
 import math
 from collections import OrderedDict
 from collections.abc import Callable
@@ -30,6 +31,9 @@ _FORWARDED: Final = frozenset(
     {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "cf-connecting-ip", "true-client-ip"}
 )
 """What proxies and tunnels add: such a request reached loopback, but does not come from this machine."""
+
+
+log = logging.getLogger(__name__)
 
 
 class SignIn:
@@ -81,6 +85,7 @@ class SignIn:
 
     def failed(self, client: str) -> None:
         """Counts a failed sign-in of this address, also one at a page."""
+        log.info("a sign-in from %s failed", client)
         self._failures.take(_network(client))
 
     def check_failures(self, client: str) -> None:
@@ -156,12 +161,12 @@ def _bearer(headers: Headers) -> str | None:
 def _network(client: str) -> str:
     """What one attacker has: an IPv4 address, or the /64 of an IPv6 one."""
     try:
-        address = ipaddress.ip_address(client)
+        address = ipaddress.IPv6Address(client)
     except ValueError:
         return client
-    if address.version == 4:
-        return client
-    return str(ipaddress.ip_network((address, 64), strict=False))
+    if address.ipv4_mapped is not None:  # what a socket for both families says of IPv4
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address), 64), strict=False))
 
 
 def _unless(wait: float, why: str) -> None:

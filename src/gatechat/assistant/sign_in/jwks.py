@@ -29,7 +29,7 @@ _LARGEST: Final = 1024 * 1024
 log = logging.getLogger(__name__)
 
 
-class IssuerError(Exception):
+class IssuerError(ValueError):
     """The issuer answered what cannot be used; the text says what."""
 
 
@@ -74,7 +74,7 @@ class Keys:
         try:
             async with asyncio.timeout(_TIMEOUT), httpx2.AsyncClient(timeout=_TIMEOUT) as client:
                 self._keys = await _fetch(client, self._issuer)
-        except (httpx2.HTTPError, TimeoutError, IssuerError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError) as error:
             log.warning("the keys of %s cannot be had: %s", self._issuer, error or type(error).__name__)
         else:
             self._fetched = self._now()
