@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,33 @@ from tests.cli.program import TIMEOUT, environment
 from tests.conftest import ADMIN_KEY, GatewayUnderTest
 
 ANNA = Principal("token:anna", Role.EDITOR, "mcp")
+
+
+def at_terminal(home: Path, *command: str, typed: str | None = None, **env: str) -> tuple[int, str]:
+    """Runs a command in front of a person; its exit code and all that they see.
+
+    When it asks, ``typed`` is typed; without it, what it asks for.
+    """
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gatechat", *command],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=home,
+        env=environment(home, **env),
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        while part := os.read(ours, 65536):
+            seen += part
+            if asked := re.search(rb"To say yes, type (\w+): $", seen):
+                os.write(ours, (asked[1].decode() if typed is None else typed).encode() + b"\n")
+    except OSError:  # Linux's end of a terminal that nobody has open any more
+        pass
+    os.close(ours)
+    return process.wait(TIMEOUT), seen.decode().replace("\r\n", "\n")
 
 
 class Terminal:
@@ -51,27 +79,9 @@ class Terminal:
         done = self.piped(*command, "--json")
         return json.loads(done.stdout)
 
-    def run(self, *command: str, typed: str = "") -> tuple[int, str]:
-        """With one, on which ``typed`` is typed; exit code and all that the person sees."""
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gatechat", *command],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            cwd=self.folder,
-            env=environment(self.folder, **self.settings),
-        )
-        os.close(theirs)
-        os.write(ours, f"{typed}\n".encode())
-        seen = b""
-        try:
-            while part := os.read(ours, 65536):
-                seen += part
-        except OSError:  # Linux's end of a terminal that nobody has open any more
-            pass
-        os.close(ours)
-        return process.wait(TIMEOUT), seen.decode().replace("\r\n", "\n")
+    def run(self, *command: str, typed: str | None = None) -> tuple[int, str]:
+        """With one, on which ``typed`` is typed, or else the digest that is asked for."""
+        return at_terminal(self.folder, *command, typed=typed, **self.settings)
 
     def core(self) -> Core:
         settings = AssistantSettings(

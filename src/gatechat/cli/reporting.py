@@ -71,7 +71,14 @@ def _plan_lines(core: Core, plan: Plan) -> Iterator[str]:
     page = core.changes.page(plan.id)
     if plan.secrets and plan.state in (State.WAITING, State.READY):
         yield f"A person must enter {', '.join(plan.secrets)} on {page}"
-    yield how_to_go_on(plan, page)
+    match plan.state:
+        case State.WAITING:
+            why = "; ".join(text.line(it, 1_000) for it in plan.decision.reasons)
+            yield f"It waits for a person ({why}): `gatechat approve {plan.id}`, or {page}"
+        case State.READY:
+            yield f"Nothing is written yet: `gatechat apply {plan.id}` does it."
+        case _:
+            yield how_to_go_on(plan, page)
 
 
 def edits_text(core: Core, edits: Sequence[Edit]) -> str:

@@ -119,6 +119,7 @@ async def up(assistant: AssistantOptions, options: GatewayOptions, demo: Port) -
             **assistant.settings,
             "admin_url": running.admin_url,
             "admin_key": options.admin_key,
+            "traffic_url": running.proxy_url,
             "example_backend": demo_url.removeprefix("http://"),
             "data_dir": options.data_dir,
             "metrics_url": f"{running.metrics_url}/apisix/prometheus/metrics",

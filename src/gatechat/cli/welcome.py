@@ -33,6 +33,7 @@ def welcome(at: Addresses, *, asks_token: bool) -> str:
 gatechat {__version__} is up. Ctrl-C stops all of it.
 
   assistant   {at.assistant}   (plugin manifest: /.well-known/ai-plugin.json)
+  MCP         {at.assistant}/mcp   (for ChatGPT, Claude, Codex, Cursor)
   Admin API   {at.admin}/apisix/admin
   traffic     {at.proxy}
   demo API    {at.demo}   (a conference; nothing is routed to it yet)
