@@ -177,6 +177,8 @@ REFUSED = [
     ("an unknown kind, of plan", "plan", one(action="delete", kind="rule", id="1"), "none of its values"),
     ("plugins as a list", "plan", create(plugins=["key-auth"]), "plugins: must be object, not a list"),
     ("methods in small letters", "plan", create(methods=["get"]), 'did you mean "GET"?'),
+    ("a path with a query", "plan", create(uri="/x?y=1"), "asks for one"),
+    ("a path without its slash", "plan", create(uris=["b.com/x"]), "a path begins with /"),
     ("one method", "plan", create(methods="GET"), "write it as a list"),
     ("an unknown field", "plan", create(backend="a:1"), "there is no such field"),
     ("a misspelt plugin", "plan", merge(plugins={"keyauth": {}}), 'did you mean "key-auth"?'),

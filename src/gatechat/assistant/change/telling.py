@@ -13,7 +13,7 @@ from gatechat.assistant.change.redact import Redactor
 from gatechat.assistant.ledger import Entry
 from gatechat.assistant.view import text
 
-_LONGEST_DIFF: Final = 6_000
+_LONGEST_DIFF: Final = 3_000
 _MOST_NAMES: Final = 5
 
 
@@ -56,7 +56,7 @@ def _told_by_the_gateway(plan: Plan, redactor: Redactor, page: str) -> Iterator[
 
 
 def problem_line(problem: Problem) -> str:
-    fix = f" ({problem.fix})" if problem.fix else ""
+    fix = f" ({problem.fix})" if problem.fix and problem.fix not in problem.message else ""
     path = f"{problem.path}: " if problem.path else ""
     return text.line(f"{path}{problem.message}{fix}", 500)
 

@@ -73,8 +73,8 @@ INPUT: Final = {
                     "value": {
                         "type": "object",
                         "description": "the resource as the Admin API has it; merge: what changes, null "
-                        'takes away. upstream or nodes: "host:port" does. Secrets: "[enter]" or "[generate]", '
-                        "which a person does on the plan's page, or $env://NAME",
+                        'takes away. upstream or nodes: "host:port" does. Secrets: "[enter]" or '
+                        '"[generate]", which a person does on the plan\'s page, or $env://NAME',
                     },
                     "where": {
                         "type": "object",
@@ -112,6 +112,13 @@ OUTPUT: Final = {
 
 async def plan(core: Needs, arguments: Mapping[str, Any], who: Principal) -> Outcome:
     """The plan is kept under its id for ten minutes. One that cannot be is an error with every problem."""
+    wrong = [
+        f"operations[{number}].value.{words}"
+        for number, row in enumerate(arguments["operations"])
+        for words in _never_asked_for(row)
+    ]
+    if wrong:
+        return Outcome.error("\n".join(("Nothing was planned:", *wrong)))
     probes = []
     for number, row in enumerate(arguments.get("probes", ())):
         try:
@@ -127,6 +134,20 @@ async def plan(core: Needs, arguments: Mapping[str, Any], who: Principal) -> Out
     if notes:
         words = f"Understood: {line('; '.join(notes), 200)}.\n{words}"
     return Outcome(words, plan_data(core, made), is_error=made.state is State.REFUSED)
+
+
+def _never_asked_for(row: Mapping[str, Any]) -> Iterator[str]:
+    """Paths of a route that the Admin API takes and no request has."""
+    value = row.get("value") or {}
+    for field in ("uri", "uris") if row["kind"] == "routes" else ():
+        paths = value.get(field) or []
+        for path in [paths] if isinstance(paths, str) else paths if isinstance(paths, list) else []:
+            before, query, _ = str(path).partition("?")
+            if query:
+                asks = 'vars [["arg_NAME", "==", "x"]] asks for one'
+                yield f"{field} {line(str(path))}: a path has no query; {asks}"
+            elif not before.startswith(("/", "*")):
+                yield f"{field} {line(str(path))}: a path begins with /; a host goes into host"
 
 
 def _operation(row: Mapping[str, Any], notes: list[str]) -> Operation:
