@@ -65,7 +65,7 @@ class Person:
 
 
 class Model:
-    """One connection to the assistant. ``read`` is set anew for every job."""
+    """One connection to the assistant. ``read`` is what the job took since it began."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -73,6 +73,10 @@ class Model:
         self.read = Read()
         self.once = 0
         """Characters that are read once: the instructions and the whole answer to tools/list."""
+
+    def begin(self) -> None:
+        """From here on it is counted."""
+        self.read = Read()
 
     async def meet(self) -> None:
         """Reads the instructions and the tools, as every client does first."""

@@ -61,7 +61,7 @@ class Stage:
         if why := job.lacks(self.world):
             return Told(job, Read(), possible=False, why=why)
         model = self.silent if job.on_page else self.asking
-        model.read = Read()
+        model.begin()
         try:
             await job.play(model, self.world)
         except (AssertionError, Lost) as failure:

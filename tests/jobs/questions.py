@@ -46,7 +46,7 @@ async def who_changed(model: Model, outside: Outside) -> None:
         "PSP-7: payments may take longer",
         {"action": "merge", "kind": "routes", "id": "payment", "value": {"timeout": _slow()}},
     )
-    model.read = type(model.read)()  # that was somebody else, earlier
+    model.begin()  # that was somebody else, earlier
     answer = await model.ask("history", resource="routes/payment")
     assert answer.find(r"by (\S+?)/mcp") == outside.recorded(change).by
     answer.find(r"(PSP-7)")
