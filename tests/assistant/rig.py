@@ -40,6 +40,7 @@ class AdminStandIn:
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
     body: bytes = b'{"list":[],"total":0}'
+    about_itself: bytes = b"{}"
     asked: list[Asked] = field(default_factory=list)
     go: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -58,7 +59,7 @@ class AdminStandIn:
         about_itself = path == "/apisix/admin/plugins" or path.startswith("/apisix/admin/schema/")
         if scope["method"] == "GET" and about_itself:
             await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": b"{}"})
+            await send({"type": "http.response.body", "body": self.about_itself})
             return
         self.asked.append(Asked(scope["method"], path, query, headers, body))
         await self.go.wait()

@@ -76,6 +76,67 @@ async def test_what_must_wait_is_answered_with_202_and_its_page_and_is_done_from
         assert gateway.client.get("/speaker/1/sessions").status_code == 200
 
 
+RISKS: dict[str, tuple[str, dict[str, Any] | None]] = {
+    "low": ("routes/2", {"uri": "/two", "plugins": {"key-auth": {}}}),
+    "medium": ("routes/2", {"uri": "/two"}),
+    "high": ("routes/1", None),
+}
+"""A write of each risk; without a value it deletes."""
+
+
+@pytest.mark.parametrize("passes", RISKS)
+@pytest.mark.parametrize("risk", RISKS)
+async def test_pass_through_says_how_much_a_write_may_risk_and_pass_at_once(
+    passes: str, risk: str, gateway: GatewayUnderTest, tmp_path: Path
+) -> None:
+    gateway.put("routes/1", route(gateway))
+    path, value = RISKS[risk]
+    levels = list(RISKS)
+    async with assistant(gateway, tmp_path, f'pass_through = "{passes}"') as client:
+        if value is None:
+            answer = await client.delete(f"/apisix/admin/{path}")
+        else:
+            body = value | {"upstream": {"nodes": gateway.nodes()}}
+            answer = await client.put(f"/apisix/admin/{path}", json=body)
+    waits = levels.index(risk) > levels.index(passes)
+    assert (answer.status_code == 202) is waits, answer.text
+
+
+@pytest.mark.parametrize(
+    "policy", ['mode = "ask-always"', 'mode = "never-ask"\n[policy.protected]\nids = ["routes/*"]']
+)
+async def test_pass_through_lets_nothing_pass_that_is_asked_for_another_reason(
+    policy: str, gateway: GatewayUnderTest, tmp_path: Path
+) -> None:
+    async with assistant(gateway, tmp_path, f'pass_through = "high"\n{policy}') as client:
+        assert (await client.put("/apisix/admin/routes/1", json=route(gateway))).status_code == 202
+
+
+@pytest.mark.parametrize(("method", "query"), [("PUT", "ttl=60"), ("DELETE", "force=true")])
+async def test_what_a_plan_cannot_keep_is_refused_where_it_would_wait(
+    method: str, query: str, gateway: GatewayUnderTest, tmp_path: Path
+) -> None:
+    gateway.put("routes/1", route(gateway))
+    async with assistant(gateway, tmp_path, 'mode = "ask-always"') as client:
+        body = route(gateway) if method == "PUT" else None
+        answer = await client.request(method, f"/apisix/admin/routes/1?{query}", json=body)
+    assert answer.status_code == 400
+    assert "leave them out" in answer.json()["error_msg"]
+
+
+async def test_without_a_data_folder_writes_go_the_same_road(gateway: GatewayUnderTest) -> None:
+    settings = {"admin_key": ADMIN_KEY, "data_dir": None}
+    async with (
+        rig.assistant(gateway.gateway.admin_url, **settings) as port,
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+    ):
+        code = {"serverless-pre-function": {"functions": ["return function() end"]}}
+        answer = await client.put("/apisix/admin/routes/1", json=route(gateway) | {"plugins": code})
+        assert answer.status_code == 400
+        assert "forbidden by the policy" in answer.json()["error_msg"]
+        assert (await client.put("/apisix/admin/routes/1", json=route(gateway))).status_code == 201
+
+
 @pytest.mark.parametrize(
     ("policy", "status"),
     [

@@ -89,9 +89,7 @@ class Resources:
         """
         kind = "consumers" if edit.target.kind == "credentials" else edit.target.kind
         value = dict(edit.after or {})
-        if kind == "consumers" and edit.target.kind == kind:
-            value.setdefault("username", edit.target.id)
-        elif edit.target.id:
+        if edit.target.id and edit.target.kind != "consumers":
             value["id"] = edit.target.id
         where = f"{PREFIX}/configs/validate".encode()
         answer = await self._admin.send("POST", where, _JSON, _bytes({kind: [value]}))

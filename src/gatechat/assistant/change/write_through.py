@@ -8,6 +8,7 @@ and ``resource.lua`` of APISIX 3.18); a body that is no JSON is not given back, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from gatechat.assistant.change.redact import Redactor, Unrestorable
 from gatechat.assistant.change.resources import TIMES, clean
 from gatechat.assistant.ledger import Held
 from gatechat.assistant.problem import Problem
+from gatechat.assistant.view.configuration import Configuration
+from gatechat.assistant.view.references import values_at
 
 WRITES: Final = ("POST", "PUT", "PATCH", "DELETE")
 CHECKS: Final = ("configs/validate", "schema/validate/")
@@ -49,6 +52,10 @@ class Write:
     body: Any
     query: bytes
     segments: tuple[str, ...]
+
+    @property
+    def force(self) -> bool:
+        return b"force=true" in self.query.split(b"&")
 
     @property
     def path(self) -> bytes:
@@ -219,9 +226,18 @@ def _check_patch(kind: Kind, id: str, sub_path: Sequence[str], value: Any) -> No
 
 
 def _query(query: bytes) -> bytes:
-    """What is passed on of the query: ``ttl`` and ``force``, which the gateway judges itself."""
-    given = parse_qs(query.decode("ascii"), keep_blank_values=True)
-    return urlencode([(name, given[name][-1]) for name in ("ttl", "force") if name in given]).encode()
+    """What is passed on of the query."""
+    asked = parse_qs(query.decode("ascii"), keep_blank_values=True)
+    given: dict[str, str] = {name: asked[name][-1] for name in ("ttl", "force") if name in asked}
+    if "ttl" in given:
+        if not _NUMBER.fullmatch(given["ttl"]):
+            _refuse("invalid argument ttl: should be a number")
+        if float(given["ttl"]) <= 0:
+            _refuse("invalid argument ttl: should be greater than 0")
+    return urlencode(given).encode()
+
+
+_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?")
 
 
 def _json(body: bytes) -> Any:
@@ -229,6 +245,29 @@ def _json(body: bytes) -> Any:
         return decode_json(body)
     except NotJson as error:
         raise Problem(400, f"invalid request body: {error}") from error
+
+
+def in_the_way(edit: Edit, configuration: Configuration, *, force: bool) -> Problem | None:
+    """What other resources have against a write, in the Admin API's words; None: nothing."""
+    kind, id = KINDS[edit.target.kind], edit.target.id
+    if edit.after is None:
+        return None if force else _used(kind, id, configuration)
+    if kind.plural == "credentials" and configuration.get("consumers", id.partition("/")[0]) is None:
+        return Problem(404, "consumer not found")
+    for reference in kind.references:
+        for found in values_at(edit.after, reference.field.split(".")):
+            if configuration.get(reference.to, str(found)) is None:
+                what = f"{reference.label} info by {reference.label} id [{found}]"
+                return Problem(400, f"failed to fetch {what}, response code: 404")
+    return None
+
+
+def _used(kind: Kind, id: str, configuration: Configuration) -> Problem | None:
+    for user in kind.users:
+        for name, item in configuration.all(user.kind).items():
+            if any(str(found) == id for found in values_at(item.value, user.field.split("."))):
+                return Problem(400, user.text.format(user=f"{user.label} [{name}]"))
+    return None
 
 
 def not_there() -> Answer:

@@ -20,7 +20,7 @@ class References:
         broken: dict[tuple[str, str], set[str]] = {}
         for to, of, path in _fields():
             for id, item in configuration.all(of).items():
-                for found in _at(item.value, path):
+                for found in values_at(item.value, path):
                     if configuration.get(to, str(found)) is not None:
                         used.setdefault((to, str(found)), set()).add(f"{of}/{id}")
                     else:
@@ -42,15 +42,15 @@ def _fields() -> Iterator[tuple[str, str, list[str]]]:
         yield from ((to, of, path.split(".")) for of, path in fields)
 
 
-def _at(value: JSON, path: list[str]) -> Iterator[JSON]:
+def values_at(value: JSON, path: list[str]) -> Iterator[JSON]:
     """Every value at a dotted path, where "*" is each item of a list."""
     if not path:
         yield value
     elif path[0] == "*":
         for part in value if isinstance(value, list) else ():
-            yield from _at(part, path[1:])
+            yield from values_at(part, path[1:])
     elif isinstance(value, Mapping) and path[0] in value:
-        yield from _at(value[path[0]], path[1:])
+        yield from values_at(value[path[0]], path[1:])
 
 
 _made: WeakKeyDictionary[Configuration, References] = WeakKeyDictionary()
