@@ -82,6 +82,8 @@ def test_what_a_kind_keeps_secret_is_hidden(kind: str, field: str) -> None:
         ("routes", {"plugins": {"custom": {"deep": [{"er": {"clientSecret": "CANARY"}}]}}}),
         ("routes", {"plugins": {"custom": {"apiKey": "CANARY"}}}),
         ("routes", {"plugins": {"custom": {"api_key": "CANARY"}}}),
+        ("routes", {"plugins": {"custom": {"tls": {"client_key": "CANARY"}}}}),
+        ("routes", {"plugins": {"custom": {"ssl_key": "CANARY"}}}),
         ("routes", {"plugins": {"custom": {"access-token": "CANARY"}}}),
         ("routes", {"plugins": {"custom": {"PRIVATE_KEY": "CANARY"}}}),
         ("routes", {"plugins": {"custom": {"key": "CANARY"}}}),

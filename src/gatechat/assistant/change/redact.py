@@ -78,6 +78,11 @@ _KEY_BEFORE: Final = frozenset(
         "hmac",
         "aes",
         "preshared",
+        "client",
+        "tls",
+        "ssl",
+        "rsa",
+        "ssh",
     }
 )
 """What makes a "key" at the end of a name a secret: api_key, private_key, …"""
