@@ -3,25 +3,13 @@
 `guard` asks `SignIn.authenticate` once per request and puts the principal into the request's ASGI scope;
 a face reads it with `principal_of(scope, face)` and refuses with `require(principal, role, …)`.
 
-A way to sign in is a `Verifier` that is given to `SignIn`: it knows the tokens that it gave out itself.
+A way to sign in is a `contract.Verifier` that is given to `SignIn`: it knows the tokens that it gave out.
 What lasts is in one SQLite file (`Database`), which several processes may share.
 """
 
 from gatechat.assistant.sign_in.authenticate import SignIn
-from gatechat.assistant.sign_in.contract import (
-    LOCAL,
-    SHARED_TOKEN,
-    Verifier,
-    authorization_servers,
-    challenge,
-    principal_of,
-    require,
-    resource,
-    resource_metadata,
-    unauthorized,
-)
+from gatechat.assistant.sign_in.contract import LOCAL, SHARED_TOKEN, principal_of, require
 from gatechat.assistant.sign_in.database import Database, DatabaseError
-from gatechat.assistant.sign_in.limits import Limiter
 from gatechat.assistant.sign_in.tokens import PREFIX, Token, Tokens
 
 __all__ = [
@@ -30,16 +18,9 @@ __all__ = [
     "SHARED_TOKEN",
     "Database",
     "DatabaseError",
-    "Limiter",
     "SignIn",
     "Token",
     "Tokens",
-    "Verifier",
-    "authorization_servers",
-    "challenge",
     "principal_of",
     "require",
-    "resource",
-    "resource_metadata",
-    "unauthorized",
 ]

@@ -8,7 +8,6 @@ import ipaddress
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -31,7 +30,6 @@ _FORWARDED: Final = frozenset(
     {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "cf-connecting-ip", "true-client-ip"}
 )
 """What proxies and tunnels add: such a request reached loopback, but does not come from this machine."""
-
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +112,7 @@ class SignIn:
                 self.failed(client)
             raise
         self._good[digest] = None
+        self._good.move_to_end(digest)
         if len(self._good) > MOST_NAMES:
             self._good.popitem(last=False)
         return principal
@@ -133,19 +132,15 @@ class SignIn:
 
     def _check_somebody_can(self) -> None:
         settings = self._settings
-        ways: tuple[Callable[[], bool], ...] = (
-            lambda: settings.token is not None,
-            lambda: settings.oauth,
-            lambda: settings.issuer is not None,
-            lambda: self._tokens is not None and self._tokens.any(),
-        )
-        if settings.sign_in_required and not any(way() for way in ways):
+        by_settings = settings.token is not None or settings.issuer is not None or settings.oauth
+        by_token = self._tokens is not None and self._tokens.any()
+        if settings.sign_in_required and not (by_settings or by_token):
             self.close()
             raise SettingsError(
                 f"{settings.opened_by}: callers must sign in, and nobody could. Make a token (`gatechat "
                 "token make NAME --role editor`), set one for all (--token or GATECHAT_TOKEN; `python3 -c "
                 "'import secrets; print(secrets.token_urlsafe(32))'` makes it), take those of an issuer "
-                "(--issuer), or stay on host 127.0.0.1"
+                "(--issuer), or let this machine alone call (--host 127.0.0.1, and no public name)"
             )
 
 
