@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from gatechat.assistant.sign_in import PREFIX
+from gatechat.assistant.principal import Role
+from gatechat.assistant.sign_in import PREFIX, Database
+from gatechat.assistant.sign_in.database import FILE
+from gatechat.assistant.sign_in.oauth import Client, Grants, Person
+from gatechat.assistant.sign_in.oauth.grants import s256
 from tests.cli.program import gatechat, running
 from tests.conftest import ADMIN_KEY, GatewayUnderTest
 
@@ -93,3 +98,25 @@ def test_what_is_wrong_is_said(arguments: list[str], says: str, tmp_path: Path) 
     assert done.returncode == 1
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_programs_that_people_let_in_are_listed_and_shut_out(tmp_path: Path) -> None:
+    token(tmp_path, "make", "anna", "--role=editor")
+    with closing(Database(tmp_path / "data" / FILE)) as database:
+        grants = Grants(database, "https://gate.example/mcp")
+        chat = Client("chat", "Chat of the World", ("https://chat.example/back",))
+        code = grants.make(
+            chat,
+            Person("owner", Role.ADMIN, None),
+            Role.VIEWER,
+            challenge=s256("v" * 43),
+            redirect_uri=chat.redirect_uris[0],
+            scope="viewer",
+        )
+        grants.exchange(code, "chat", "v" * 43, None)
+    listed = token(tmp_path, "list").splitlines()[-1]
+    id = listed.split()[0]
+    assert re.fullmatch(rf"{id} +Chat of the World +owner +viewer +\S+ +\S+ +never", listed)
+    assert token(tmp_path, "revoke", id) == f"{id} is revoked."
+    assert "Chat" not in token(tmp_path, "list")
+    assert gatechat(tmp_path, "token", "revoke", id, f"--data-dir={tmp_path}/data").returncode == 1

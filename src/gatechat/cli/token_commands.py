@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -17,6 +17,7 @@ from gatechat.cli.errors import CliError
 
 if TYPE_CHECKING:
     from gatechat.assistant.sign_in import Token, Tokens
+    from gatechat.assistant.sign_in.oauth import Grant, Grants
 
 app = typer.Typer(help="Make, list and revoke the tokens that callers of the assistant sign in with.")
 
@@ -24,6 +25,7 @@ _SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400, "y": 365 * 86_400}
 _LASTS: Final = re.compile(r"([1-9][0-9]{0,5})([mhdy])")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Who or what it is for, as in ci or anna-laptop.")]
+Ended = Annotated[str, typer.Argument(metavar="NAME", help="A token's name, or a program's id.")]
 
 
 @app.command()
@@ -57,7 +59,7 @@ def make(
     if role.upper() not in Role.__members__:
         raise CliError(f"--role {role}: there are viewer, editor, approver and admin.")
     lasts = _lasts(expires)
-    with _tokens(data_dir) as (tokens, note):
+    with _tokens(data_dir) as (tokens, _, note):
         token = tokens.make(name, Role[role.upper()], lasts)
         note("token made", {"token": name, "role": role.lower(), "lasts": lasts})
     typer.echo(
@@ -70,24 +72,36 @@ def make(
 
 @app.command("list")
 def list_(*, config: options.Config = None, data_dir: options.DataDir) -> None:
-    """List the tokens by name: role, since when, until when, last used. The tokens themselves nobody has."""
-    with _tokens(data_dir) as (tokens, _):
-        found = tokens.list()
+    """List the tokens by name, and the programs that people let in: role, since when, until when, last used.
+    The tokens themselves nobody has.
+    """
+    with _tokens(data_dir) as (tokens, grants, _):
+        found, granted = tokens.list(), grants.list()
+    now = time.time()
     if not found:
         typer.echo("There is no token. `gatechat token make NAME --role editor` makes one.")
-        return
-    rows = [("NAME", "ROLE", "MADE", "EXPIRES", "LAST USED"), *(_row(token, time.time()) for token in found)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    else:
+        _table(("NAME", "ROLE", "MADE", "EXPIRES", "LAST USED"), (_row(token, now) for token in found))
+    if granted:
+        typer.echo("\nPrograms that people let in:")
+        _table(
+            ("ID", "PROGRAM", "IN THE NAME OF", "ROLE", "SINCE", "EXPIRES", "LAST USED"),
+            (_granted(grant, now) for grant in granted),
+        )
 
 
 @app.command()
-def revoke(*, name: Name, config: options.Config = None, data_dir: options.DataDir) -> None:
-    """End a token. A running assistant refuses it from its next request on."""
-    with _tokens(data_dir) as (tokens, note):
-        token = tokens.revoke(name)
-        note("token revoked", {"token": name, "role": token.role.name.lower()})
+def revoke(*, name: Ended, config: options.Config = None, data_dir: options.DataDir) -> None:
+    """End a token, with the programs let in by it, or one program by its id. A running assistant refuses it
+    from its next request on.
+    """
+    with _tokens(data_dir) as (tokens, grants, note):
+        grant = grants.revoke(name)
+        if grant is not None:
+            note("program shut out", {"program": grant.client_name, "client": grant.client, "id": name})
+        else:
+            token = tokens.revoke(name)
+            note("token revoked", {"token": name, "role": token.role.name.lower()})
     typer.echo(f"{name} is revoked.")
 
 
@@ -97,6 +111,18 @@ def _row(token: Token, now: float) -> tuple[str, ...]:
     else:
         expires = f"{_day(token.expires)}{' (expired)' if token.expires <= now else ''}"
     return token.name, token.role.name.lower(), _day(token.made), expires, _used(token.used, now)
+
+
+def _granted(grant: Grant, now: float) -> tuple[str, ...]:
+    whose = (grant.id, grant.client_name, grant.person, grant.role.name.lower())
+    return (*whose, _day(grant.made), _day(grant.expires), _used(grant.used, now))
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    every = [head, *rows]
+    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
+    for row in every:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _day(at: float) -> str:
@@ -120,19 +146,23 @@ def _lasts(text: str | None) -> float | None:
 
 
 @contextmanager
-def _tokens(data_dir: Path) -> Iterator[tuple[Tokens, Callable[[str, dict[str, Any]], object]]]:
-    """The tokens, and what notes in the ledger what was done; both are open before anything is."""
+def _tokens(data_dir: Path) -> Iterator[tuple[Tokens, Grants, Callable[[str, dict[str, Any]], object]]]:
+    """The tokens, what people granted, and what notes in the ledger what was done; both files are open
+    before anything is.
+    """
     from gatechat.assistant.change.setup import LEDGER
     from gatechat.assistant.ledger import Ledger, LedgerError, Note
     from gatechat.assistant.problem import Problem
     from gatechat.assistant.sign_in import Database, DatabaseError, Tokens
     from gatechat.assistant.sign_in.database import FILE
+    from gatechat.assistant.sign_in.oauth import Grants
 
     folder = data.prepare(data_dir)
     try:
         with closing(Database(folder / FILE)) as database, closing(Ledger(folder / LEDGER)) as ledger:
             yield (
                 Tokens(database),
+                Grants(database),
                 lambda what, body: ledger.append(Note(what, "", "local", "admin", "cli", body)),
             )
     except (DatabaseError, LedgerError) as error:

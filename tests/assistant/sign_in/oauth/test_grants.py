@@ -187,6 +187,7 @@ async def test_a_grant_ends_with_the_token_that_it_rests_on(rig: Rig) -> None:
     rig.tokens.revoke("anna")
     rig.anna()  # another token of the same name is another token
     assert await rig.grants.principal(handed.access) is None
+    assert rig.grants.list() == []
     with pytest.raises(Refused, match="token anna"):
         rig.grants.refresh(handed.refresh, "chat")
 
@@ -223,8 +224,8 @@ async def test_the_owner_sees_grants_and_ends_them(rig: Rig) -> None:
         Role.VIEWER,
     )
     assert grant.used == rig.at
-    assert rig.grants.revoke(grant.id)
-    assert not rig.grants.revoke(grant.id)
+    assert rig.grants.revoke(grant.id) == grant
+    assert rig.grants.revoke(grant.id) is None
     assert await rig.grants.principal(handed.access) is None
 
 

@@ -79,7 +79,7 @@ class Refused(Exception):
 
 
 class Grants:
-    """A Verifier of the access tokens that it handed out for ``resource``.
+    """A Verifier of the access tokens that it handed out for ``resource`` ("": to look and to revoke alone).
 
     ``shared``: the one token for all, None if there is none.
     """
@@ -87,7 +87,7 @@ class Grants:
     def __init__(
         self,
         database: Database,
-        resource: str,
+        resource: str = "",
         shared: str | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -107,7 +107,7 @@ class Grants:
             raise Refused(_GONE.format(person.name))
         if role > min(most, person.role):
             raise Refused(f"{person.name} may not grant {role.name.lower()}")
-        id, code, now = secrets.token_urlsafe(12), secrets.token_urlsafe(32), self._now()
+        id, code, now = f"oauth-{secrets.token_hex(6)}", secrets.token_urlsafe(32), self._now()
         with self._db.writing() as db:
             _sweep(db, now)
             lasts = now + CODE_SECONDS
@@ -242,18 +242,24 @@ class Grants:
             if row is not None:
                 _end(db, row[0])
 
-    def revoke(self, id: str) -> bool:
-        """Ends a grant; what was handed out for it is refused from here on. False: there is none."""
+    def revoke(self, id: str) -> Grant | None:
+        """Ends a grant; what was handed out for it is refused from here on. Returns what it was; None: there
+        is none.
+        """
+        found = next((grant for grant in self.list() if grant.id == id), None)
         with self._db.writing() as db:
-            return _end(db, id)
+            _end(db, id)
+        return found
 
     def list(self) -> list[Grant]:
         """Every grant that a client can still use, the oldest first."""
         rows = self._db.all(
             "SELECT id, client, client_name, person, role, resource, made, used, expires"
             " FROM oauth_grants AS g WHERE expires > ? AND EXISTS (SELECT 1 FROM oauth_secrets"
-            " WHERE grant_id = g.id AND kind = 'refresh') ORDER BY made, id",
+            " WHERE grant_id = g.id AND kind = 'refresh') AND (proof IS NULL OR person = ?"
+            " OR EXISTS (SELECT 1 FROM tokens WHERE tokens.hash = proof)) ORDER BY made, id",
             self._now(),
+            SHARED_TOKEN.name,
         )
         return [
             Grant(id, client, name, person, Role(role), resource, made, used, expires)
@@ -283,9 +289,9 @@ def _or_raise(found: Handed | Refused) -> Handed:
     return found
 
 
-def _end(db: sqlite3.Connection, id: str) -> bool:
+def _end(db: sqlite3.Connection, id: str) -> None:
     """With everything that was handed out for it."""
-    return db.execute("DELETE FROM oauth_grants WHERE id = ?", (id,)).rowcount == 1
+    db.execute("DELETE FROM oauth_grants WHERE id = ?", (id,))
 
 
 def _sweep(db: sqlite3.Connection, now: float) -> None:
