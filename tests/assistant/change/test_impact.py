@@ -110,7 +110,7 @@ HERE: dict[str, dict[str, Any]] = {
         ),
         (
             [operation("merge", "upstreams", "u", {"retries": 1})],
-            "6 resources use upstreams/u: routes limited, off, open, pay, shop; services s",
+            "7 resources use upstreams/u: routes limited, off, open, pay, shop; services s; stream routes m",
         ),
         (
             [operation("merge", "services", "s", {"enable_websocket": True})],

@@ -10,11 +10,11 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 from weakref import WeakKeyDictionary
 
-from gatechat.apisix.kinds import KINDS
 from gatechat.assistant.change.model import JSON, Edit
 from gatechat.assistant.view.configuration import Configuration
 from gatechat.assistant.view.effective import AUTHENTICATION, Route, effective
 from gatechat.assistant.view.match import Router
+from gatechat.assistant.view.references import links, values_at
 from gatechat.assistant.view.request import Request
 from gatechat.assistant.view.text import counted, line, listed, ranges
 
@@ -280,19 +280,17 @@ class _Comparison:
 
     def _users(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         after = self._whole[1]
-        for edit in self._edits:
-            if edit.before is None:
-                continue
-            kind, id = edit.target.kind, edit.target.id
-            found = []
-            for user in KINDS[kind].users:
-                for other, item in after.all(user.kind).items():
-                    if any(str(it) == id for it in _values(item.value, user.field.split("."))):
-                        found.append(f"{user.kind}/{other}")
-            if kind == "services" or kind == "upstreams":
-                found += self._through_services(kind, id)
+        for kind, id in ((it.target.kind, it.target.id) for it in self._edits if it.before is not None):
+            found = {
+                f"{of}/{user}"
+                for to, of, path in links()
+                if to == kind
+                for user, item in after.all(of).items()
+                if any(str(it) == id for it in values_at(item.value, path))
+            }
+            found |= set(self._through_services(kind, id))
             if found:
-                yield f"{kind}/{id}", tuple(dict.fromkeys(sorted(found)))
+                yield f"{kind}/{id}", tuple(sorted(found))
 
     def _through_services(self, kind: str, id: str) -> Iterator[str]:
         """Routes that get an upstream from their service."""
@@ -486,16 +484,6 @@ def _unprotected(one: Route, other: Route) -> Iterator[tuple[_Verb, str]]:
     gone = sorted({it.name for it in one.running} & PROTECTIONS - {it.name for it in other.running})
     if gone:
         yield ("is", "are"), f"not guarded by {', '.join(gone)} any more"
-
-
-def _values(value: JSON, path: Sequence[str]) -> Iterator[JSON]:
-    if not path:
-        yield value
-    elif path[0] == "*" and isinstance(value, list):
-        for part in value:
-            yield from _values(part, path[1:])
-    elif isinstance(value, Mapping) and path[0] in value:
-        yield from _values(value[path[0]], path[1:])
 
 
 def _sni(value: Mapping[str, JSON] | None) -> set[str]:

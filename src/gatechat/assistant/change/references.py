@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from gatechat.apisix.kinds import KINDS
-from gatechat.assistant.change.model import JSON, Edit, Problem, Target
+from gatechat.assistant.change.model import Edit, Problem, Target
 from gatechat.assistant.change.words import instead, listed
 from gatechat.assistant.view.configuration import Configuration
+from gatechat.assistant.view.references import found_at, links, values_at
 
 
 def references(edits: Sequence[Edit], after: Configuration) -> list[Problem]:
@@ -30,47 +30,25 @@ def references(edits: Sequence[Edit], after: Configuration) -> list[Problem]:
 
 
 def _dangling(edit: Edit, after: Configuration) -> Iterator[Problem]:
-    value = edit.after or {}
-    links = [(reference.field, reference.to) for reference in KINDS[edit.target.kind].references]
-    for kind in KINDS.values():
-        links += [(user.field, kind.plural) for user in kind.users if user.kind == edit.target.kind]
-    for field, to in dict.fromkeys(links):
-        for path, id in _at(value, field.split(".")):
-            if after.get(to, str(id)) is None:
+    for to, of, field in links():
+        for path, id in found_at(edit.after, field) if of == edit.target.kind else ():
+            if type(id) in (str, int) and after.get(to, str(id)) is None:
                 fix = instead(str(id), after.all(to))
-                yield Problem(
-                    edit.target,
-                    f"{name_of(edit.target)}.{path}",
-                    f"there is no {to}/{id} after this plan",
-                    id,
-                    fix,
-                )
+                text = f"there is no {to}/{id} after this plan"
+                yield Problem(edit.target, f"{name_of(edit.target)}.{path}", text, id, fix)
 
 
 def _still_used(target: Target, after: Configuration, written: set[Target]) -> Iterator[Problem]:
     users: list[str] = []
-    for user in KINDS[target.kind].users:
-        for id, item in after.all(user.kind).items():
-            if Target(user.kind, id) in written:
+    for to, of, field in links():
+        for id, item in after.all(of).items() if to == target.kind else ():
+            if Target(of, id) in written:
                 continue  # told where it is written
-            if any(str(found) == target.id for _, found in _at(item.value, user.field.split("."))):
-                users.append(f"{user.kind}/{id}")
+            if any(str(found) == target.id for found in values_at(item.value, field)):
+                users.append(f"{of}/{id}")
     if users:
         text = f"{name_of(target)} cannot be deleted: {listed(sorted(set(users)))} would still use it"
         yield Problem(target, name_of(target), text, fix="change or delete those in the same plan")
-
-
-def _at(value: JSON, path: Sequence[str], walked: str = "") -> Iterator[tuple[str, JSON]]:
-    if not path:
-        if isinstance(value, str | int) and not isinstance(value, bool):
-            yield walked, value
-        return
-    head, rest = path[0], path[1:]
-    if head == "*" and isinstance(value, list):
-        for number, part in enumerate(value):
-            yield from _at(part, rest, f"{walked}.{number}" if walked else str(number))
-    elif isinstance(value, Mapping) and head in value:
-        yield from _at(value[head], rest, f"{walked}.{head}" if walked else head)
 
 
 def name_of(target: Target) -> str:

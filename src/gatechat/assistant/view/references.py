@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from functools import cache
 from weakref import WeakKeyDictionary
 
 from gatechat.apisix.kinds import KINDS
@@ -18,7 +19,7 @@ class References:
     def __init__(self, configuration: Configuration) -> None:
         used: dict[tuple[str, str], set[str]] = {}
         broken: dict[tuple[str, str], set[str]] = {}
-        for to, of, path in _fields():
+        for to, of, path in links():
             for id, item in configuration.all(of).items():
                 for found in values_at(item.value, path):
                     if configuration.get(to, str(found)) is not None:
@@ -29,28 +30,28 @@ class References:
         self.broken = {key: sorted(names) for key, names in broken.items()}
 
 
-def _fields() -> Iterator[tuple[str, str, list[str]]]:
+@cache
+def links() -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     """(kind that is referred to, kind that refers, path of the field)"""
-    for to, kind in KINDS.items():
-        fields = {(user.kind, user.field) for user in kind.users}
-        fields |= {
-            (other.plural, reference.field)
-            for other in KINDS.values()
-            for reference in other.references
-            if reference.to == to
-        }
-        yield from ((to, of, path.split(".")) for of, path in fields)
+    found = {(to, user.kind, user.field) for to, kind in KINDS.items() for user in kind.users}
+    found |= {(it.to, kind.plural, it.field) for kind in KINDS.values() for it in kind.references}
+    return tuple((to, of, tuple(path.split("."))) for to, of, path in sorted(found))
 
 
-def values_at(value: JSON, path: list[str]) -> Iterator[JSON]:
-    """Every value at a dotted path, where "*" is each item of a list."""
+def found_at(value: JSON, path: Sequence[str], walked: str = "") -> Iterator[tuple[str, JSON]]:
+    """Every value at a path, where "*" is each item of a list, and where it is: ("nodes.0.id", "1")."""
     if not path:
-        yield value
+        yield walked, value
     elif path[0] == "*":
-        for part in value if isinstance(value, list) else ():
-            yield from values_at(part, path[1:])
-    elif isinstance(value, Mapping) and path[0] in value:
-        yield from values_at(value[path[0]], path[1:])
+        for number, part in enumerate(value if isinstance(value, list) else ()):
+            yield from found_at(part, path[1:], f"{walked}.{number}" if walked else str(number))
+    elif isinstance(value, dict) and path[0] in value:
+        yield from found_at(value[path[0]], path[1:], f"{walked}.{path[0]}" if walked else path[0])
+
+
+def values_at(value: JSON, path: Sequence[str]) -> Iterator[JSON]:
+    """The same without where."""
+    return (found for _, found in found_at(value, path))
 
 
 _made: WeakKeyDictionary[Configuration, References] = WeakKeyDictionary()
