@@ -66,7 +66,7 @@ class Forwarder:
         who = principal_of(scope, FACE)
         reads = request.method == "GET" or is_check(request.method, path[len(PREFIX) :])
         if not reads:
-            require(who, Role.EDITOR, "to change the gateway")
+            require(who, Role.EDITOR, "a write")
         if request.headers.get("content-encoding", "identity") != "identity":
             raise Problem(415, "send the body uncompressed, without a Content-Encoding")
         body = await read_body(request, self._timeout)

@@ -43,7 +43,7 @@ def principal_of(scope: MutableMapping[str, Any], face: str) -> Principal:
 
 
 def require(principal: Principal, role: Role, doing: str) -> None:
-    """Raises Problem 403 unless the principal has the role. ``doing``: "to change the gateway"."""
+    """Raises Problem 403 unless the principal has the role. ``doing``: "a write"."""
     if principal.role >= role:
         return
     needed = role.name.lower()
