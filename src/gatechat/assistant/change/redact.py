@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from gatechat.apisix.kinds import KINDS
@@ -256,9 +257,8 @@ class _Walk:
         if () in fields:
             return self._all(value, at)
         if isinstance(value, dict):
-            around = replace(around, pair=_pair(value))
-            if "hash_on" in value:  # an upstream inside a plugin: its key is what is hashed
-                around = replace(around, key=False)
+            key = around.key and "hash_on" not in value  # an upstream inside a plugin: its key is hashed
+            around = _Around(around.name, key, around.text, _pair(value))
             return {
                 name: self._member(name, part, (*at, name), fields, around) for name, part in value.items()
             }
@@ -282,7 +282,9 @@ class _Walk:
             return self._by_form(part, here)
         if not isinstance(part, dict) and self._is_secret(name, part, around):
             return self._all(part, here)
-        return self.value(part, here, below, replace(around, name=name))
+        if not isinstance(part, dict | list):
+            return self._by_form(part, here)
+        return self.value(part, here, below, _Around(name, around.key, around.text, around.pair))
 
     def _is_secret(self, name: str, part: JSON, around: _Around) -> bool:
         if isinstance(part, list) and not all(isinstance(item, str) for item in part):
@@ -374,6 +376,7 @@ def _is_open(value: JSON) -> bool:
     return _VARIABLE.fullmatch(value) is not None
 
 
+@lru_cache(4096)
 def named_secret(name: str) -> bool:
     if name.lower() in _NO_SECRETS:
         return False
@@ -385,6 +388,7 @@ def named_secret(name: str) -> bool:
     return words[-1] in ("key", "keys") and len(words) > 1 and words[-2] in _KEY_BEFORE
 
 
+@lru_cache(4096)
 def _secret_header(name: str) -> bool:
     words = [word.lower() for word in _WORD.findall(name)]
     return name.lower() in _SECRET_HEADERS or (bool(words) and words[-1] in _HEADER_END)

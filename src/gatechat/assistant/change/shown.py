@@ -41,6 +41,8 @@ def shown(answer: Answer, redactor: Redactor, secrets: Sequence[Secret] = ()) ->
     return replace(answer, body=text.encode(errors="replace") + end)
 
 
+_OPEN: Final = frozenset({"key", "createdIndex", "modifiedIndex", "total", "deleted", "error_msg"})
+"""What stands beside values and is none."""
 _AROUND_ROWS: Final = ("list", "node", "nodes")
 """What holds rows: v3 has a list, v2 has nodes in a node."""
 
@@ -62,7 +64,7 @@ def _part(part: Any, redactor: Redactor, secrets: Sequence[Secret]) -> Any:
             found[name] = [redactor.redact(name, item) for item in value]
         else:
             rest[name] = _scrubbed(value, redactor, secrets)
-    safe = redactor.redact("", rest)
+    safe = rest if rest.keys() <= _OPEN else redactor.redact("", rest)
     return {name: found[name] if name in found else safe[name] for name in part}
 
 
