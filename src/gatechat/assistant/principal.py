@@ -8,7 +8,7 @@ from enum import IntEnum
 
 class Role(IntEnum):
     """Each may do what the ones before it may. A viewer reads, an editor plans and applies what needs no
-    approval, an approver approves what others planned, an admin also makes tokens.
+    approval, an approver approves what others planned, an admin is who runs the commands on the data folder.
     """
 
     VIEWER = 1
@@ -19,8 +19,8 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """``name`` is stable ("token:ci", "oauth:anna", "local"); ``face`` is "mcp", "actions", "console", "cli"
-    or "admin-api".
+    """``name`` is stable ("token:ci", "oauth:anna", "issuer:42", "token" for the one that all share, "local");
+    ``face`` is "mcp", "actions", "console", "cli" or "admin-api", and "" before a face has seen the request.
 
     ``person``: a human sits at this face (console page, terminal); only then can an approval be given.
     """
