@@ -19,7 +19,7 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """``name`` is stable ("token:ci", "oauth:anna", "issuer:42", "token" for the one that all share, "local");
+    """``name`` is stable ("token:ci", "oauth:anna", "issuer:42", "token", "local");
     ``face`` is "mcp", "actions", "console", "cli" or "admin-api", and "" before a face has seen the request.
 
     ``person``: a human sits at this face (console page, terminal); only then can an approval be given.
