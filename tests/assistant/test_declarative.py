@@ -25,6 +25,7 @@ FILES: dict[str, tuple[str, str]] = {
     "a field twice": ("routes:\n- id: 1\n  uri: /a\n  uri: /b", "f:2: this is no YAML: uri is given twice"),
     "a value that JSON has not": ("routes:\n- {id: 1, uri: !!binary YQ==}", "f: it holds what JSON has not"),
     "a number that JSON has not": ("routes:\n- {id: 1, priority: .nan}", "f: it holds what JSON has not"),
+    "half a character": ('routes:\n- {id: 1, uri: "\\ud800"}', "f: it holds what JSON has not"),
     "a Python object": ("routes: !!python/object/apply:os.getcwd []", "f:1: this is no YAML"),
     "an environment variable of APISIX": (
         "routes:\n- id: 1\n  uri: ${{PATH}}",

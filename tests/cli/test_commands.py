@@ -137,6 +137,9 @@ WRONG = [
     ("a log level that is not there", ["demo", "--log-level=loud"], 1, "debug, info, warning and error"),
     ("a settings file that is not there", ["demo", "--config=none.toml"], 1, "none.toml cannot be read"),
     ("a URL that is none", ["export", "-", "--admin-url=9180"], 1, "is not a URL like"),
+    ("a folder without files", ["plan", "-f", "."], 1, ". holds no .yaml file"),
+    ("a file that is not there", ["plan", "-f", "none.yaml"], 1, "none.yaml cannot be read"),
+    ("an audit of another kind", ["audit", "look"], 1, "there are verify and export"),
     ("moving to where it comes from", ["move", "--to=http://127.0.0.1:9180/"], 1, "name another"),
 ]
 

@@ -189,7 +189,7 @@ def _documents(text: str) -> list[Any]:
             documents.append(loader.get_data())
     finally:
         loader.dispose()
-    json.dumps(documents, allow_nan=False)
+    json.dumps(documents, allow_nan=False, ensure_ascii=False).encode()
     return documents
 
 

@@ -103,19 +103,21 @@ async def plan(core: Core, paths: Sequence[Path], reason: str, how: How) -> int:
 
 def _texts(paths: Sequence[Path]) -> list[tuple[str, str]]:
     """Name and text of every file."""
-    files: list[Path] = []
-    for path in paths:
-        below = sorted((*path.rglob("*.yaml"), *path.rglob("*.yml"))) if path.is_dir() else [path]
-        if not below:
-            raise CliError(f"{path} holds no .yaml file.")
-        files += below
-    texts = []
-    for file in files:
-        try:
-            text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CliError(f"{file} cannot be read: {error}") from error
-        texts.append(("stdin" if str(file) == "-" else str(file), text))
+    return [text for path in paths for text in _below(path)]
+
+
+def _below(path: Path) -> list[tuple[str, str]]:
+    file = path
+    try:
+        if str(path) == "-":
+            return [("stdin", sys.stdin.read())]
+        texts = []
+        for file in sorted((*path.rglob("*.yaml"), *path.rglob("*.yml"))) if path.is_dir() else [path]:
+            texts.append((str(file), file.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise CliError(f"{file} cannot be read: {error}") from error
+    if not texts:
+        raise CliError(f"{path} holds no .yaml file.")
     return texts
 
 

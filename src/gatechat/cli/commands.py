@@ -6,6 +6,7 @@ Exit codes: 0 it is done, 1 it could not be done, 2 it was asked for wrongly; `p
 from __future__ import annotations
 
 import asyncio
+import io
 import platform
 import sys
 
@@ -43,6 +44,9 @@ def main() -> None:
         arguments = ["version"]
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments = ["up", *arguments]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names are others' text, terminals are as they are
     try:
         app(arguments, prog_name="gatechat")
     except (CliError, PortError) as error:

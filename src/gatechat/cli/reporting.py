@@ -165,7 +165,7 @@ class Wanted:
 
 async def history(core: Core, wanted: Wanted, *, as_json: bool) -> None:
     entries = [entry async for entry in _entries(core, wanted)]
-    waiting = [id for id in core.ledger.subjects(State.WAITING.value) if await _waits(core, id)]
+    waiting = [id for id in core.ledger.subjects(State.WAITING.value) if _waits(core, id)]
     if as_json:
         print_json({"changes": [history_row(entry) for entry in entries], "waiting": waiting})
         return
@@ -182,8 +182,10 @@ async def history(core: Core, wanted: Wanted, *, as_json: bool) -> None:
         print(f"Plan {id} waits: gatechat approve {id}")
 
 
-async def _waits(core: Core, id: str) -> bool:
-    return (await core.changes.state(id)).state is State.WAITING
+def _waits(core: Core, id: str) -> bool:
+    """Whether there is still time for it; that it lapsed is written down by whoever uses it."""
+    entries = core.ledger.entries(id, ("plan",), limit=1)
+    return bool(entries) and entries[0].body["expires"] > time.time()
 
 
 async def _entries(core: Core, wanted: Wanted) -> AsyncIterator[Entry]:
