@@ -9,18 +9,19 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
 
-from bench import mcp
+from bench import change, mcp
 from bench.tools import (
     ENVOY_CPU,
     FILTERS,
     OTHER_CPU,
     Ratio,
+    Row,
     accepts,
     backend,
     free_port,
@@ -38,9 +39,6 @@ APISIX_PUT_MS = {10: 6.0, 1_000: 10.0, 10_000: 72.0}
 """APISIX 3.13 with etcd on such a machine, by number of routes: ms from PUT sent to the new answer served."""
 
 BOTH_CPUS = f"{ENVOY_CPU},{OTHER_CPU}"
-
-Row = tuple[str, str, str, str]
-"""What, measured, ratio, aim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +197,12 @@ def throughput(pairs: int, seconds: float) -> list[Row]:
     ]
 
 
-def stored(folder: Path, count: int, upstream: int) -> None:
-    """Writes ``count`` routes straight into a new store: the Admin API one by one would take minutes."""
+def stored(folder: Path, resources: Iterable[tuple[str, str, dict[str, object]]]) -> None:
+    """Writes kind, id, value straight into a new store: the Admin API one by one would take minutes."""
     now = int(time.time())
     with contextlib.closing(Store(folder / "gatechat.db")) as store:
-        edits = [
-            Put("routes", f"r{n}", route(f"/r/{n}", upstream, id=f"r{n}", create_time=now, update_time=now))
-            for n in range(count)
-        ]
+        times = {"create_time": now, "update_time": now}
+        edits = [Put(kind, id, {**value, "id": id, **times}) for kind, id, value in resources]
         with store.writing(stage(store.load(), edits, now)):
             pass
 
@@ -217,7 +213,7 @@ def by_routes(pairs: int, seconds: float, sizes: list[int]) -> list[Row]:
     with backend() as upstream, contextlib.ExitStack() as stack:
         folders = {size: Path(stack.enter_context(tempfile.TemporaryDirectory())) for size in sizes}
         for size, folder in folders.items():
-            stored(folder, size, upstream)
+            stored(folder, (("routes", f"r{n}", route(f"/r/{n}", upstream)) for n in range(size)))
             rows += start_and_change(folder, upstream, size)
         small = stack.enter_context(gateway(folders[sizes[0]]))
         rows += [last_route(small, folders[size], sizes[0], size, pairs, seconds) for size in sizes[1:]]
@@ -307,6 +303,20 @@ def mcp_face(seconds: float) -> list[Row]:
         return mcp.rows(str(running.admin.base_url).rstrip("/"), key, seconds, ENVOY_CPU)
 
 
+def guarded_changes(sizes: list[int]) -> list[Row]:
+    """The guarded road over small and large gateways, all on both cores, as on a machine of one's own."""
+    rows: list[Row] = []
+    with backend() as upstream:
+        for size in sizes:
+            with tempfile.TemporaryDirectory() as folder:
+                stored(Path(folder), change.resources(size, upstream))
+                with gateway(Path(folder), BOTH_CPUS) as running:
+                    rows += change.rows(running.admin, size, BOTH_CPUS)
+                    if size == sizes[0]:
+                        rows += change.forwarding(running.admin, BOTH_CPUS)
+    return [*rows, change.fsync()]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--pairs", type=int, default=5, help="pairs of runs per ratio")
@@ -314,7 +324,7 @@ def main() -> None:
     parser.add_argument(
         "--routes", default="10,1000,10000,50000", help="sizes of the route table, the smallest first"
     )
-    parser.add_argument("--only", choices=["throughput", "routes", "start", "mcp"], help="one part")
+    parser.add_argument("--only", choices=["throughput", "routes", "start", "mcp", "change"], help="one part")
     chosen = parser.parse_args()
     sizes = [int(size) for size in chosen.routes.split(",")]
     parts: dict[str, Callable[[], list[Row]]] = {
@@ -322,6 +332,7 @@ def main() -> None:
         "routes": lambda: by_routes(chosen.pairs, chosen.seconds, sizes),
         "start": first_answer,
         "mcp": lambda: mcp_face(chosen.seconds),
+        "change": lambda: guarded_changes([size for size in sizes if size <= 10_000]),
     }
     python = platform.python_version()
     print(f"{platform.machine()}, Python {python}, {chosen.pairs} pairs of {chosen.seconds:g} s\n")

@@ -1,17 +1,17 @@
-"""What the MCP face costs: reads per second through /mcp, and what a model must read of it."""
+"""Reads per second through /mcp."""
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Final
 
 import httpx2
 
-from bench.tools import accepts, free_port, process, wait_for
+from bench.tools import Row, accepts, free_port, process, wait_for
 
 REVISION: Final = "2026-07-28"
 CALLERS: Final = 4
@@ -24,39 +24,45 @@ READS: Final[Mapping[str, Mapping[str, Any]]] = {
 """Tools and their arguments, over a gateway with a route 0 at /bench/0."""
 
 
-def rows(admin_url: str, key: str, seconds: float, cpu: str) -> list[tuple[str, str, str, str]]:
-    """``cpu``: where the assistant runs; the callers run elsewhere."""
+@contextmanager
+def assistant(admin_url: str, key: str, cpu: str, *flags: str) -> Iterator[httpx2.Client]:
+    """`gatechat serve` on ``cpu``; the client calls it."""
     port = free_port()
     command = [sys.executable, "-m", "gatechat", "serve", "--admin-url", admin_url, "--admin-key", key]
-    with process([*command, "--port", str(port)], cpu) as child:
+    with process([*command, "--port", str(port), *flags], cpu) as child:
         wait_for("the assistant", lambda: child.poll() is not None or accepts(port), 60)
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            listed = len(json.dumps(_ask(client, "tools/list"), separators=(",", ":"), ensure_ascii=False))
-        per_tool = [
+            yield client
+
+
+def rows(admin_url: str, key: str, seconds: float, cpu: str) -> list[Row]:
+    """``cpu``: where the assistant runs; the callers run elsewhere."""
+    with assistant(admin_url, key, cpu) as client:
+        return [
             (f"{tool} through /mcp, {CALLERS} callers", f"{rate:,.0f} reads per second", "", "")
-            for tool, rate in ((tool, _rate(port, tool, seconds)) for tool in READS)
+            for tool, rate in ((tool, _rate(str(client.base_url), tool, seconds)) for tool in READS)
         ]
-    return [("tools/list", f"{listed:,} characters", "", "12,000"), *per_tool]
 
 
-def _rate(port: int, tool: str, seconds: float) -> float:
+def _rate(url: str, tool: str, seconds: float) -> float:
     with ThreadPoolExecutor(CALLERS) as callers:
-        done = list(callers.map(lambda _: _reads(port, tool, seconds), range(CALLERS)))
+        done = list(callers.map(lambda _: _reads(url, tool, seconds), range(CALLERS)))
     return sum(done) / seconds
 
 
-def _reads(port: int, tool: str, seconds: float) -> int:
+def _reads(url: str, tool: str, seconds: float) -> int:
     done, end = 0, time.monotonic() + seconds
-    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+    with httpx2.Client(base_url=url, timeout=60) as client:
         while time.monotonic() < end:
-            result = _ask(client, "tools/call", name=tool, arguments=READS[tool])
+            result = ask(client, "tools/call", name=tool, arguments=READS[tool])
             if result.get("isError"):
                 raise SystemExit(f"{tool}: {result['content'][0]['text']}")
             done += 1
     return done
 
 
-def _ask(client: httpx2.Client, method: str, **params: Any) -> dict[str, Any]:
+def ask(client: httpx2.Client, method: str, **params: Any) -> dict[str, Any]:
+    """The result of one call."""
     meta = {
         "io.modelcontextprotocol/protocolVersion": REVISION,
         "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},

@@ -22,6 +22,9 @@ ENVOY_CPU, OTHER_CPU = "0", "1"
 """The gateway under test has one core for itself; the load generator and the backend share the other."""
 
 
+Row = tuple[str, str, str, str]
+"""What, measured, ratio, aim."""
+
 FILTERS = "type.googleapis.com/envoy.extensions.filters"
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import Final
 
 from gatechat.assistant.change import prove, recover
 from gatechat.assistant.change.entering import fill_in
@@ -109,12 +109,8 @@ class Runs:
         change = self._records.scrubbed(change, [done.edit for done in execution.steps])
         left: Left = {done.edit.target: done.left for done in execution.steps if done.outcome == "done"}
 
-        def record() -> None:
-            self._records.ended(change, left, who, what)
-            self._records.ledger.see(_seen(left))
-
         try:
-            await asyncio.to_thread(record)
+            await asyncio.to_thread(self._records.ended, change, left, who, what)
         except LedgerError as error:
             self._live.invalidate()
             later = "How it ended is looked up and recorded before the next change."
@@ -157,17 +153,6 @@ def _is_beyond_help(change: Change) -> bool:
     """Whether all that is left of a broken change is for people to mend."""
     left = [step for step in change.steps if step.outcome == "not compensated"]
     return change.state is State.BROKEN and all(step.detail in FOR_GOOD for step in left)
-
-
-_Seen: TypeAlias = dict[tuple[str, str], tuple[int | None, object] | None]
-
-
-def _seen(left: Left) -> _Seen:
-    return {(target.kind, target.id): _pair(held) for target, held in left.items()}
-
-
-def _pair(held: Held | None) -> tuple[int | None, object] | None:
-    return None if held is None else (held.version, held.value)
 
 
 def _item(held: Held | None) -> Item | None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from gatechat.assistant.ledger.chain import BEGINNING, Entry, Note, breaks, canonical, hash_of, seal
 from gatechat.assistant.ledger.migrations import MIGRATIONS
@@ -24,6 +24,8 @@ from gatechat.assistant.ledger.safe import KEY_FILE, Altered, Safe
 from gatechat.assistant.problem import Problem
 
 FILE: Final = "ledger.db"
+Seen: TypeAlias = Mapping[tuple[str, str], tuple[int | None, Any] | None]
+"""(kind, id) -> version and value; None: not there."""
 _BUSY_SECONDS: Final = 10.0
 _COLUMNS: Final = "seq, at, what, subject, state, by, role, face, body, seal, previous, hash"
 
@@ -58,11 +60,16 @@ class Ledger:
         with self._turn:
             self._db.close()
 
-    def append(self, *notes: Note, expect: Collection[str | None] | None = None) -> list[Entry]:
-        """Writes all notes or none. Raises Moved unless the first one's subject is in one of the states."""
+    def append(
+        self, *notes: Note, expect: Collection[str | None] | None = None, seen: Seen | None = None
+    ) -> list[Entry]:
+        """Writes all notes, and what was ``seen`` (see ``see``), or nothing. Raises Moved unless the first
+        one's subject is in one of the states.
+        """
         with self.writing() as db:
             if expect is not None and (state := self.state(notes[0].subject)) not in expect:
                 raise Moved(state)
+            self._see(db, seen or {})
             return [self._append(db, note) for note in notes]
 
     def _append(self, db: sqlite3.Connection, note: Note) -> Entry:
@@ -220,17 +227,20 @@ class Ledger:
             for kind, id, version, closed in rows
         }
 
-    def see(self, found: Mapping[tuple[str, str], tuple[int | None, Any] | None]) -> None:
+    def see(self, found: Seen) -> None:
         """Remembers what was found of these resources; None: it is not there."""
         with self.writing() as db:
-            for (kind, id), held in found.items():
-                if held is None:
-                    db.execute("DELETE FROM seen WHERE kind = ? AND id = ?", (kind, id))
-                else:
-                    db.execute(
-                        "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)",
-                        (kind, id, held[0], self._safe.close(canonical(held[1]), f"{kind}/{id}")),
-                    )
+            self._see(db, found)
+
+    def _see(self, db: sqlite3.Connection, found: Seen) -> None:
+        for (kind, id), held in found.items():
+            if held is None:
+                db.execute("DELETE FROM seen WHERE kind = ? AND id = ?", (kind, id))
+            else:
+                db.execute(
+                    "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)",
+                    (kind, id, held[0], self._safe.close(canonical(held[1]), f"{kind}/{id}")),
+                )
 
     def entered(self, plan: str) -> dict[str, str]:
         """What a person typed for a plan's secrets, by their path."""

@@ -62,7 +62,9 @@ class Records:
         return _note("begun", id, who, {"approval": _dump(_approvals(), approval)}, State.APPLYING)
 
     def ended(self, change: Change, left: Left, who: Principal, what: str = "change") -> None:
-        """How an apply (or its recovery) ended, with what it left. Raises Moved unless it was under way."""
+        """How an apply (or its recovery) ended, with what it left, which is no drift. Raises Moved unless it
+        was under way.
+        """
         plan = replace(self.redacted(change.plan), edits=(), state=change.state)
         shown = _dump(_changes(), replace(change, plan=plan))
         document = {
@@ -83,7 +85,11 @@ class Records:
             json.dumps(document, separators=(",", ":")),
             tuple((target.kind, target.id) for target in left),
         )
-        self.ledger.append(note, expect=(State.APPLYING.value, State.BROKEN.value))
+        seen = {
+            (target.kind, target.id): None if held is None else (held.version, held.value)
+            for target, held in left.items()
+        }
+        self.ledger.append(note, expect=(State.APPLYING.value, State.BROKEN.value), seen=seen)
 
     def moved(
         self, id: str, what: str, state: State, who: Principal, expect: Collection[State], **body: Any
