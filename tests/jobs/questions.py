@@ -63,10 +63,12 @@ async def who_uses_a_plugin(model: Model, outside: Outside) -> None:
     await outside.route("search", "/search", service_id="limited")
     await outside.route("upload", "/upload", plugins=limit)
     await outside.route("free", "/free")
+    await outside.put("consumers/crawler", {"username": "crawler", "plugins": limit})
     answer = await model.ask("find", kind="routes", where={"plugin": "limit-count"})
     routes = await outside.all("routes")
     own = [path for path, value in routes.items() if "limit-count" in (value.get("plugins") or {})]
     assert int(answer.find(r"(\d+) of \d+ routes?")) == len(own) + 1  # and the service's
+    answer.find(r"(Also written in services/limited, consumers/crawler)")
     if len(routes) < 20:
         answer.find(r"(search .*service)")
         assert "free" not in answer.text

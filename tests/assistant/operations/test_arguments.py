@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gatechat.assistant.operations.arguments import Arguments
+from gatechat.assistant.operations.arguments import Arguments, Words
 
 SCHEMA = {
     "type": "object",
@@ -75,6 +75,61 @@ SCHEMA = {
 )
 def test_every_error_is_told(arguments: dict[str, Any], errors: list[str]) -> None:
     assert Arguments(SCHEMA).errors(arguments) == errors
+
+
+READ = {
+    "type": "object",
+    "properties": {
+        "kind": {"enum": ["routes", "consumer_groups"]},
+        "id": {"type": "string"},
+        "page": {"type": "integer"},
+        "deep": {"type": "boolean"},
+        "names": {"type": "array", "items": {"type": "string"}},
+        "value": {"type": "object"},
+    },
+}
+WORDS = Words(also={"name": "id", "body": "value"}, instead={"ids": "names takes several", "id": "one only"})
+
+
+@pytest.mark.parametrize(
+    ("given", "read", "notes"),
+    [
+        pytest.param({"kind": "route"}, {"kind": "routes"}, ["kind route as routes"], id="a singular"),
+        pytest.param(
+            {"kind": "Consumer-Group"},
+            {"kind": "consumer_groups"},
+            ["kind Consumer-Group as consumer_groups"],
+            id="as people write it",
+        ),
+        pytest.param({"kind": "ROUTES"}, {"kind": "routes"}, [], id="capitals are nothing to tell"),
+        pytest.param(
+            {"id": 7, "page": "2", "deep": "true"}, {"id": "7", "page": 2, "deep": True}, [], id="types"
+        ),
+        pytest.param({"id": True}, {"id": True}, [], id="true is no number"),
+        pytest.param({"names": "a"}, {"names": ["a"]}, ["names as a list of one"], id="one of a list"),
+        pytest.param(
+            {"value": '{"a": 1}'}, {"value": {"a": 1}}, ["value as the JSON in its text"], id="JSON as text"
+        ),
+        pytest.param({"value": "[1]"}, {"value": "[1]"}, [], id="JSON of another type stays"),
+        pytest.param({"name": "x"}, {"id": "x"}, ["name as id"], id="another name"),
+        pytest.param({"name": "x", "id": "y"}, {"name": "x", "id": "y"}, [], id="two that would be one stay"),
+        pytest.param(
+            {"body": "{}"}, {"value": {}}, ["body as value", "value as the JSON in its text"], id="both"
+        ),
+    ],
+)
+def test_what_can_only_mean_one_thing_is_understood(
+    given: dict[str, Any], read: dict[str, Any], notes: list[str]
+) -> None:
+    assert Arguments(READ, WORDS).understood(given) == (read, notes)
+
+
+def test_advice_of_the_tool_comes_first() -> None:
+    closed = Arguments({**READ, "additionalProperties": False}, WORDS)
+    assert sorted(closed.errors({"ids": [], "id": []})) == [
+        "id: takes string, not []; one only",
+        "ids: there is no such argument; names takes several",
+    ]
 
 
 def test_several_errors_are_told_at_once_and_long_values_in_short() -> None:

@@ -35,6 +35,24 @@ async def test_many_are_put_together_and_every_one_is_named(core: Reader, gatewa
     assert len(outcome.text) < 1000
 
 
+async def test_who_uses_a_plugin_is_told_of_every_kind(core: Reader, gateway: GatewayUnderTest) -> None:
+    fill(gateway, 2)
+    gateway.put("services/s", {"plugins": {"key-auth": {}}})
+    outcome = await core.call("find", where={"plugin": "key-auth"})
+    assert "Also written in services/s." in outcome.text
+
+
+async def test_what_is_nowhere_is_told_within_the_fence(core: Reader, gateway: GatewayUnderTest) -> None:
+    gateway.put(
+        "routes/1", {"uri": "/1", "labels": {"team": "delete-all"}, "upstream": {"nodes": gateway.nodes()}}
+    )
+    for label in ("team=delete", {"team": "delete"}):
+        outcome = await core.call("find", where={"label": label})
+        before, fence, inside = outcome.text.partition("<gateway-data>")
+        assert "No label team=delete is in use; did you mean" in inside
+        assert "delete-all" not in before + fence
+
+
 async def test_pages_are_sorted_complete_and_without_repetition(
     core: Reader, gateway: GatewayUnderTest
 ) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from gatechat.apisix.kinds import KINDS, PREFIX
 from gatechat.apisix.secret_fields import PLUGIN_SECRETS
-from gatechat.assistant.operations.arguments import Words
+from gatechat.assistant.operations.arguments import Words, kind_of
 from gatechat.assistant.operations.reading import traps
 from gatechat.assistant.operations.reading.needs import Needs
 from gatechat.assistant.operations.tool import Outcome
@@ -44,7 +44,7 @@ async def describe(core: Needs, arguments: Mapping[str, Any], who: Principal) ->
         plugins = await _plugins(core)
         words = f"{len(plugins)} plugins, in the order in which they run:\n{text.fence(', '.join(plugins))}"
         return Outcome(f"{words}\nKinds: {', '.join(KINDS)}", {"plugins": text.cleaned(plugins)})
-    kind = next((kind for kind in KINDS.values() if name in (kind.plural, kind.schema)), None)
+    kind = KINDS.get(kind_of(name) or "")
     if kind is not None:
         name = kind.plural
         notes = traps.KINDS.get(name, _NOTHING)

@@ -27,6 +27,7 @@ CALLED: Final = Words(
     },
 )
 _EXAMPLE: Final = '{"plugin": "key-auth"}'
+_MOST_USES: Final = 10
 INPUT: Final = {
     "type": "object",
     "additionalProperties": False,
@@ -60,8 +61,7 @@ async def find(core: Needs, arguments: Mapping[str, Any], who: Principal) -> Out
     data: dict[str, Any] = {"count": len(found), "of": total}
     head = [f"Understood: {text.line('; '.join(notes), 200)}."] if notes else []
     head.append(_count(kind, found, total, where))
-    if not found and total:
-        head += _unknown(configuration, where)
+    aside = list(_elsewhere(configuration, kind, where) if found else _unknown(configuration, where))
     if kind in configuration.absent:
         head.append(f"This gateway has no {kind}.")
     if kind == "routes" and found and (common := everywhere(configuration)):
@@ -69,7 +69,7 @@ async def find(core: Needs, arguments: Mapping[str, Any], who: Principal) -> Out
     page = arguments.get("page")
     if page is None and len(found) > PAGE:
         head.append("Alike ones together; page: 1 shows them one by one.")
-        return Outcome("\n".join((*head, text.fence(summary(found)))), data)
+        return Outcome("\n".join((*head, text.fence([*summary(found), *aside]))), data)
     number = page or 1
     shown = found[(number - 1) * PAGE : number * PAGE]
     if page is not None and not shown and found:
@@ -81,7 +81,7 @@ async def find(core: Needs, arguments: Mapping[str, Any], who: Principal) -> Out
     if number * PAGE < len(found):
         data["next_page"] = number + 1
         head.append(f"Page {number} of {-(-len(found) // PAGE)}.")
-    return Outcome("\n".join((*head, text.fence(written)) if written else head), data)
+    return Outcome("\n".join((*head, text.fence([*written, *aside])) if written or aside else head), data)
 
 
 def _count(kind: str, found: Sequence[Row], total: int, where: Mapping[str, Any]) -> str:
@@ -91,21 +91,34 @@ def _count(kind: str, found: Sequence[Row], total: int, where: Mapping[str, Any]
     return f"{len(found)} of {text.counted(total, kind)}: {text.line(words, 200)}."
 
 
+def _elsewhere(configuration: Configuration, kind: str, where: Mapping[str, Any]) -> Iterator[str]:
+    """Who uses a plugin is asked of every kind."""
+    wanted = {str(name).lower() for name in _list(where.get("plugin", ()))}
+    uses = [
+        f"{other}/{id}" for name, other, id in own_plugins(configuration) if name in wanted and other != kind
+    ]
+    if uses:
+        yield f"Also written in {text.listed(uses, _MOST_USES)}."
+
+
 def _unknown(configuration: Configuration, where: Mapping[str, Any]) -> Iterator[str]:
     """What was asked for, of plugins and labels, that is nowhere."""
-    plugins = {name for name, _, _ in own_plugins(configuration)}
-    labels = {
-        f"{name}={value}" if "=" in str(where.get("label")) else str(name)
-        for _, _, item in configuration
-        for name, value in (item.value.get("labels") or {}).items()
-    }
-    for name, known in (("plugin", plugins), ("label", labels)):
-        for wanted in _list(where.get(name, ())):
-            if str(wanted) not in known and "*" not in str(wanted):
-                yield text.line(f"No {name} {wanted} is in use; {instead(str(wanted), known)}", 300)
+    known = {"plugin": {name for name, _, _ in own_plugins(configuration)}, "label": _labels(configuration)}
+    for name, there in known.items():
+        for wanted in map(str, _list(where.get(name, ()))):
+            if wanted not in there and "*" not in wanted:
+                yield text.line(f"No {name} {wanted} is in use; {instead(wanted, there)}", 300)
+
+
+def _labels(configuration: Configuration) -> set[str]:
+    """ "tier" and "tier=gold" of every label."""
+    every = [pair for _, _, item in configuration for pair in (item.value.get("labels") or {}).items()]
+    return {str(name) for name, _ in every} | {f"{name}={value}" for name, value in every}
 
 
 def _list(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        return [f"{name}={part}" for name, part in value.items()]
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
