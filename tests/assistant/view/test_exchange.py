@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.view.exchange import exchange
@@ -53,3 +60,33 @@ async def test_who_is_not_there_is_said_with_what_to_do() -> None:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(Problem, match="does not answer"):
             await exchange(f"http://127.0.0.1:{taken.getsockname()[1]}", "GET", "/", {}, seconds=5, most=10)
+
+
+async def test_over_tls_the_host_of_the_header_is_asked_for_and_must_show_its_certificate(
+    tmp_path: Path,
+) -> None:
+    asked: list[str | None] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(_self_signed(tmp_path, "a.example"))
+    context.sni_callback = lambda _socket, name, _context: asked.append(name)
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    async with server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for headers in ({"Host": "a.example:443"}, {}):
+            with pytest.raises(Problem, match="certificate verify failed"):
+                await exchange(url, "GET", "/", headers, seconds=5, most=10)
+    assert asked == ["a.example", None]
+
+
+def _self_signed(folder: Path, name: str) -> Path:
+    """A file with a key and a certificate of its own."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = x509.CertificateBuilder(subject, subject, key.public_key(), 1, now, now + timedelta(days=1))
+    file = folder / "both.pem"
+    file.write_bytes(
+        certificate.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+        + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    return file
