@@ -10,16 +10,17 @@ import pytest
 
 from gatechat.assistant.change import policy
 from gatechat.assistant.change.model import Decision, Level, Plan, Probe, Reason, State
-from gatechat.assistant.change.policy import Mode, Policy, PolicyError, load, parse, probe_of
+from gatechat.assistant.change.policy import PROTECTED, Mode, Policy, PolicyError, load, parse, probe_of
 from gatechat.assistant.principal import Principal, Role
-from tests.assistant.change.planning import edit
+from tests.assistant.change.planning import case, edit, operation
 
 EDITOR = Principal("token:ci", Role.EDITOR, "mcp")
 ROUTE = {"uri": "/pay/*", "host": "api.bank.example", "labels": {"tier": "gold"}}
 
 
-def a_plan(*edits: Any, risk: Level = Level.LOW) -> Plan:
+def a_plan(*edits: Any, risk: Level = Level.LOW, reached: bool = False) -> Plan:
     reasons = () if risk is Level.LOW else (Reason("opens", risk, "it opens"),)
+    reasons += (Reason(PROTECTED, Level.HIGH, "routes/9 is protected"),) if reached else ()
     rest: dict[str, Any] = {"probes": (), "selected": "", "problems": (), "impact": ()}
     head = ("id", "digest", 0.0, 0.0, "token:ci", "editor", "mcp", "why")
     return Plan(
@@ -54,12 +55,69 @@ PAY = edit("routes", "7", ROUTE, {**ROUTE, "desc": "x"})
         ('protected.paths = ["/pay*"]', a_plan(edit("routes", "7", ROUTE, None)), EDITOR, "ask"),
         ('protected.paths = ["/pay*"]', a_plan(edit("routes", "9", None, ROUTE)), EDITOR, "ask"),
         ('protected.ids = ["routes/7"]\nprotected.refuse = true', a_plan(PAY), EDITOR, "refuse"),
+        ('mode = "never-ask"', a_plan(CHANGE, reached=True), EDITOR, "ask"),
+        ('mode = "never-ask"\nprotected.refuse = true', a_plan(CHANGE, reached=True), EDITOR, "refuse"),
+        (
+            'protected.paths = ["/pay*"]',
+            a_plan(edit("routes", "7", {"uri": 5}, {"uri": ["x", 1]})),
+            EDITOR,
+            "allow",
+        ),
+        ('protected.hosts = ["a"]', a_plan(edit("ssls", "7", None, {"snis": 5, "sni": "A"})), EDITOR, "ask"),
     ],
 )
 def test_the_policy_decides(text: str, plan: Plan, who: Principal, verdict: str) -> None:
     decision = parse(f"[policy]\n{text}").decide(plan, who)
     assert decision.verdict == verdict
     assert decision.reasons
+
+
+SHARED: dict[str, dict[str, Any]] = {
+    "upstreams": {"u": {"nodes": {"10.0.0.1:80": 1}}, "v": {"nodes": {"10.0.0.2:80": 1}}},
+    "services": {"s": {"hosts": ["api.bank.example"], "upstream_id": "u"}},
+    "plugin_configs": {"p": {"plugins": {}}},
+    "routes": {
+        "pay": {"uri": "/pay/*", "service_id": "s", "plugin_config_id": "p", "labels": {"tier": "gold"}},
+        "free": {"uri": "/free", "upstream_id": "v"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("protected", "change", "found"),
+    [
+        ('hosts = ["*.bank.example"]', operation("merge", "routes", "pay", {"desc": "x"}), "its host"),
+        ('hosts = ["*.bank.example"]', operation("delete", "routes", "pay"), "its host"),
+        (
+            'hosts = ["*.bank.example"]',
+            operation("create", "routes", "n", {"uri": "/n", "service_id": "s"}),
+            "routes/n is protected by its host",
+        ),
+        ('paths = ["/pay/*"]', operation("merge", "upstreams", "u", {"retries": 1}), "its path"),
+        ('paths = ["/pay/*"]', operation("merge", "services", "s", {"upstream_id": "v"}), "its path"),
+        (
+            'labels = ["tier=gold"]',
+            operation("merge", "plugin_configs", "p", {"plugins": {"cors": {}}}),
+            "its label",
+        ),
+        ('ids = ["routes/pay"]', operation("merge", "upstreams", "u", {"retries": 1}), "its id"),
+        (
+            'ids = ["routes/pay"]',
+            operation("create", "global_rules", "g", {"plugins": {"cors": {}}}),
+            "its id",
+        ),
+        ('ids = ["routes/pay"]', operation("merge", "upstreams", "v", {"retries": 1}), None),
+        ('ids = ["routes/pay"]', operation("merge", "routes", "free", {"desc": "x"}), None),
+        ("refuse = true", operation("merge", "upstreams", "u", {"retries": 1}), None),
+    ],
+)
+def test_what_is_protected_is_so_by_what_it_shares_too(
+    protected: str, change: Any, found: str | None
+) -> None:
+    made = case(SHARED, change)
+    rules = parse(f"[policy.protected]\n{protected}")
+    reasons = [it.text for it in rules.reached(made.edits, made.before, made.after)]
+    assert [found in text for text in reasons] == [True] if found else reasons == []
 
 
 @pytest.mark.parametrize(

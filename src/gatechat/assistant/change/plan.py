@@ -161,6 +161,7 @@ class Drafts:
         else:
             what = impact(configuration, changed, edits)
             risks = assess(Case(edits, configuration, changed, what))
+            risks[:0] = self.policy.reached(edits, configuration, changed)
         secrets = tuple(dict.fromkeys((*secrets, *_to_enter(edits))))
         now = self._now()
         plan = Plan(

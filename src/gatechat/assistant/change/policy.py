@@ -39,9 +39,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from gatechat.assistant.change.addresses import Addresses, network
-from gatechat.assistant.change.model import JSON, Decision, Edit, Level, Plan, Probe, Problem, Target
+from gatechat.assistant.change.model import JSON, Decision, Edit, Level, Plan, Probe, Problem, Reason, Target
 from gatechat.assistant.change.words import instead
 from gatechat.assistant.principal import Principal, Role
+from gatechat.assistant.view.configuration import Configuration
+from gatechat.assistant.view.effective import effective
 from gatechat.assistant.view.exchange import chosen
 
 
@@ -65,6 +67,10 @@ RUNS_CODE: Final[Mapping[str, str]] = {
     "_meta.pre_function": "runs Lua in the gateway",
 }
 """Plugins, and fields of routes and services, that run code out of the configuration (APISIX 3.18)."""
+
+
+PROTECTED: Final = "protected"
+"""The rule of the reasons that ``Policy.reached`` gives."""
 
 
 class PolicyError(ValueError):
@@ -147,7 +153,8 @@ class Policy:
             return Decision("refuse", ("the policy is read-only: nothing is changed through the assistant",))
         if len(plan.edits) > self.largest_plan:
             return Decision("refuse", (self._too_large(len(plan.edits)),))
-        protected = tuple(self._protected(plan.edits))
+        shared = (it.text for it in plan.risks if it.rule == PROTECTED)
+        protected = tuple(dict.fromkeys((*self._protected(plan.edits), *shared)))
         if protected and self.protected.refuse:
             return Decision("refuse", protected)
         if self.mode is Mode.ASK_ALWAYS:
@@ -158,6 +165,31 @@ class Policy:
             return Decision("ask", tuple(it.text for it in plan.risks if it.level is not Level.LOW))
         why = "the policy asks for no change" if self.mode is Mode.NEVER_ASK else "the risk is low"
         return Decision("allow", (why,))
+
+    def reached(self, edits: Sequence[Edit], before: Configuration, after: Configuration) -> Iterator[Reason]:
+        """Protected routes that edits reach without naming what protects them: by a service, upstream or
+        plugin config that they share, by a host that they have from their service, by a global rule.
+        """
+        if self.protected == Protected(refuse=self.protected.refuse):
+            return
+        edited = {f"{edit.target.kind}/{edit.target.id}" for edit in edits}
+        everywhere = any(edit.target.kind == "global_rules" for edit in edits)
+        seen: set[str] = set()
+        for configuration in (before, after):
+            for id, route in effective(configuration).routes.items():
+                parts = {
+                    f"routes/{id}",
+                    f"services/{route.service}",
+                    f"plugin_configs/{route.plugin_config}",
+                    route.backend.source,
+                }
+                if not everywhere and not parts & edited:
+                    continue
+                value = {**route.item.value, "hosts": list(route.hosts)}
+                why = self.protected.why(Target("routes", id), value)
+                if why and why not in seen:
+                    seen.add(why)
+                    yield Reason(PROTECTED, Level.HIGH, why)
 
     def decide_passing(self, plan: Plan, who: Principal) -> Decision | None:
         """What lets a write to the Admin API pass at once although a plan of its risk would wait; None:
