@@ -219,6 +219,14 @@ HERE: dict[str, dict[str, Any]] = {
             ],
             "/open falls to routes/n",
         ),
+        (
+            [operation("create", "plugin_metadata", "cors", {"a": 1})],
+            "settings of cors change everywhere it runs; nothing uses it now",
+        ),
+        (
+            [operation("merge", "upstreams", "u", {"retries": 1})],
+            "7 resources use upstreams/u: routes limited, off, open, pay, shop; services s; stream routes m",
+        ),
         ([operation("merge", "routes", "pay", {"desc": "words", "labels": {"a": "b"}, "name": "n"})], ""),
     ],
 )
@@ -242,6 +250,13 @@ def test_long_lists_are_cut_and_counted() -> None:
         "/00, /01, /02, /03, /04 and 25 more go to 10.0.0.1:80, 10.0.0.3:80 instead of 10.0.0.1:80",
         "30 routes use upstreams/u: routes r{00..09}, r{10..29}",
     )
+
+
+def test_many_lines_of_one_sort_are_cut_and_counted() -> None:
+    jacks = {f"c{n}": {"username": f"c{n}", "plugins": {"key-auth": {"key": "k"}}} for n in range(9)}
+    gone = [operation("delete", "consumers", name) for name in jacks]
+    lines = case({**HERE, "consumers": jacks}, *gone).impact.lines
+    assert lines[-2:] == ("consumer c4 loses access", "… and 4 more like the last")
 
 
 @pytest.mark.parametrize("embedded", [True, False])
