@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from envoy import _envoy
 
+from gatechat.assistant.ledger import Ledger
+from gatechat.assistant.ledger.chain import Note
 from gatechat.cli import data_dir
 from gatechat.cli.examination import (
     Finding,
     examine_admin_api,
     examine_data_dir,
     examine_envoy,
+    examine_policy,
     examine_ports,
 )
 from gatechat.gateway.store import Store
@@ -52,9 +57,22 @@ def open_folder(folder: Path) -> None:
 def broken_store(folder: Path) -> None:
     data_dir.admin_key(folder)
     (folder / "gatechat.db").write_text("no database, but longer than the header of one" * 9)
+    (folder / "gatechat.db").chmod(0o600)
+
+
+def altered_ledger(folder: Path) -> None:
+    data_dir.admin_key(folder)
+    ledger = Ledger(folder / "ledger.db")
+    ledger.append(Note("plan", "p", "local", "admin", "cli", {}))
+    ledger.close()
+    with closing(sqlite3.connect(folder / "ledger.db", isolation_level=None)) as db:
+        for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            db.execute(f"DROP TRIGGER {trigger}")
+        db.execute("UPDATE entries SET by = 'mallory'")
 
 
 FOLDERS = [
+    ("a ledger that was altered", altered_ledger, "entry 1 (plan of p) was altered", "gatechat audit verify"),
     ("a store that is no database", broken_store, "file is not a database", "restore it from a backup"),
     ("a folder that others can read", open_folder, "can be read by others", "chmod 700 "),
     ("a key that others can read", open_key, "can be read by others", "chmod 600 "),
@@ -182,3 +200,22 @@ def test_a_problem_makes_the_exit_code_1_and_its_line_has_the_fix(tmp_path: Path
     assert done.returncode == 1
     assert f"-> chmod 600 {tmp_path}/data/admin-key" in done.stdout
     assert (tmp_path / "data" / data_dir.KEY_FILE).read_text().strip() not in done.stdout
+
+
+POLICIES = [
+    ("none", None, None, "the one by default"),
+    ("one", '[policy]\nmode = "read-only"\n', None, "mode read-only"),
+    ("a slip", '[policy]\nmood = "read-only"\n', "correct ", "mood"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "fix", "found"), [row[1:] for row in POLICIES], ids=[row[0] for row in POLICIES]
+)
+def test_the_policy_is_read(tmp_path: Path, text: str | None, fix: str | None, found: str) -> None:
+    if text is not None:
+        (tmp_path / "policy.toml").write_text(text)
+    finding = examine_policy(tmp_path, None)
+    assert found in finding.found
+    assert (finding.fix or "").startswith(fix or "")
+    assert (finding.fix is None) == (fix is None)

@@ -14,9 +14,13 @@ from urllib.parse import urlsplit
 
 from gatechat import ports
 from gatechat.assistant.admin_client import AdminClient
+from gatechat.assistant.change import policy
+from gatechat.assistant.change.policy import PolicyError
+from gatechat.assistant.change.setup import LEDGER
+from gatechat.assistant.core import POLICY_FILE
+from gatechat.assistant.ledger import Ledger, LedgerError
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.settings import AssistantSettings, SettingsError
-from gatechat.cli import data_dir as data
 from gatechat.gateway.store import FILE as STORE
 from gatechat.ports import Port, PortError, is_loopback
 
@@ -39,12 +43,19 @@ class Finding:
         return f"FAIL  {self.what:<12} {self.found}\n      {'':<12} -> {self.fix}"
 
 
-async def examine(listening: Sequence[Port], data_dir: Path, admin_url: str, admin_key: str | None) -> bool:
+async def examine(
+    listening: Sequence[Port],
+    data_dir: Path,
+    admin_url: str,
+    admin_key: str | None,
+    policy_file: Path | None = None,
+) -> bool:
     """Prints a line for each thing; whether all of it is well."""
     ours = _starts_here(listening, admin_url)
     admin = await examine_admin_api(admin_url, admin_key, ours)
     findings = [
         *examine_data_dir(data_dir),
+        examine_policy(data_dir, policy_file),
         examine_envoy(),
         admin,
         *examine_ports(listening, running=ours and admin.runs),
@@ -68,8 +79,8 @@ def _starts_here(listening: Sequence[Port], admin_url: str) -> bool:
 
 
 def examine_data_dir(data_dir: Path) -> Iterator[Finding]:
-    """The folder exists or can be made, is ours, and closed to others, as is the admin key in it; the store
-    in it is whole.
+    """The folder exists or can be made, is ours, and closed to others, as are the keys in it; the store and
+    the ledger in it are whole.
     """
     what = "data folder"
     if not data_dir.exists():
@@ -88,12 +99,14 @@ def examine_data_dir(data_dir: Path) -> Iterator[Finding]:
         yield Finding(what, f"{data_dir} cannot be written by this user", f"chown -R $(id -un) {data_dir}")
         return
     yield _private(what, data_dir, "chmod 700")
-    key = data_dir / data.KEY_FILE
-    if key.exists():
-        yield _private("admin key", key, "chmod 600")
+    for file in sorted((*data_dir.glob("*-key"), *data_dir.glob("*.db"))):
+        yield _private(file.stem.replace("-", " "), file, "chmod 600")
     store = data_dir / STORE
     if store.exists():
         yield _whole(store)
+    ledger = data_dir / LEDGER
+    if ledger.exists():
+        yield _unaltered(ledger)
 
 
 def _private(what: str, path: Path, fix: str) -> Finding:
@@ -113,6 +126,35 @@ def _whole(store: Path) -> Finding:
         return Finding("store", f"{store}, whole")
     fix = "restore it from a backup; or move it away, start, and `gatechat import` an export"
     return Finding("store", f"{store} cannot be used: {answer}", fix)
+
+
+def _unaltered(file: Path) -> Finding:
+    try:
+        ledger = Ledger(file)
+        try:
+            problems = ledger.verify()
+        finally:
+            ledger.close()
+    except LedgerError as error:
+        return Finding("ledger", str(error), "restore it, with its key, from a backup; or move it away")
+    if not problems:
+        return Finding("ledger", f"{file}, none of it altered or missing")
+    more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+    return Finding("ledger", f"{file}: {problems[0]}{more}", "`gatechat audit verify` names all of it")
+
+
+def examine_policy(data_dir: Path, policy_file: Path | None) -> Finding:
+    """The policy that the assistant would start with."""
+    file = policy_file or data_dir / POLICY_FILE
+    if not file.exists():
+        return Finding("policy", f"the one by default; {file} can hold another")
+    try:
+        found = policy.load(file)
+    except PolicyError as error:
+        return Finding(
+            "policy", str(error).replace("\n", "; "), f"correct {file}; docs/policy.md has all of it"
+        )
+    return Finding("policy", f"{file}, mode {found.mode}")
 
 
 def examine_envoy() -> Finding:
