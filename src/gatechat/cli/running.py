@@ -185,13 +185,12 @@ async def _assistant(options: AssistantOptions) -> AsyncIterator[str]:
 def _told() -> Iterator[None]:
     """What the assistant cannot start with, as CliError."""
     from gatechat.assistant.change.policy import PolicyError
-    from gatechat.assistant.ledger import LedgerError
+    from gatechat.assistant.database import DatabaseError
     from gatechat.assistant.settings import SettingsError
-    from gatechat.assistant.sign_in import DatabaseError
 
     try:
         yield
-    except (PolicyError, LedgerError, DatabaseError, SettingsError) as error:
+    except (PolicyError, DatabaseError, SettingsError) as error:
         raise CliError(str(error)) from error
 
 

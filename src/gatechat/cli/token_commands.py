@@ -151,9 +151,9 @@ def _tokens(data_dir: Path) -> Iterator[tuple[Tokens, Grants, Callable[[str, dic
     before anything is.
     """
     from gatechat.assistant.change.setup import LEDGER
-    from gatechat.assistant.ledger import Ledger, LedgerError, Note
+    from gatechat.assistant.ledger import Ledger, Note
     from gatechat.assistant.problem import Problem
-    from gatechat.assistant.sign_in import Database, DatabaseError, Tokens
+    from gatechat.assistant.sign_in import Database, Tokens
     from gatechat.assistant.sign_in.database import FILE
     from gatechat.assistant.sign_in.oauth import Grants
 
@@ -165,7 +165,5 @@ def _tokens(data_dir: Path) -> Iterator[tuple[Tokens, Grants, Callable[[str, dic
                 Grants(database),
                 lambda what, body: ledger.append(Note(what, "", "local", "admin", "cli", body)),
             )
-    except (DatabaseError, LedgerError) as error:
-        raise CliError(str(error)) from error
     except Problem as problem:
         raise CliError(f"{problem.message[0].upper()}{problem.message[1:]}.") from problem

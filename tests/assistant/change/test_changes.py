@@ -193,14 +193,14 @@ async def test_a_plan_that_was_changed_after_its_approval_is_not_applied(bench: 
         plan = await changes.plan(edits(bench), ANNA)
         await changes.approve(plan.id, PERSON, "console")
         ledger = changes.records.ledger
-        ledger._db.execute("DROP TRIGGER sealed_stay")
-        closed = ledger._safe.open(ledger._one("SELECT document FROM sealed")[0], "entry 1")
+        ledger._db.one("DROP TRIGGER sealed_stay")
+        closed = ledger._safe.open(ledger._db.one("SELECT document FROM sealed")[0], "entry 1")
         forged = ledger._safe.close(closed.replace("/1", "/evil"), "entry 1")  # by who has the key, too
         for document, error, words in (
             (forged[:-1] + b"x", LedgerError, "was altered"),
             (forged, NotApproved, "another plan"),
         ):
-            ledger._db.execute("UPDATE sealed SET document = ?", (document,))
+            ledger._db.one("UPDATE sealed SET document = ?", document)
             with pytest.raises(error, match=words):
                 await changes.apply(plan.id, ANNA)
             (problem,) = ledger.verify()

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from gatechat.assistant.database import DatabaseError
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.problem import Problem
-from gatechat.assistant.sign_in import PREFIX, Database, DatabaseError, Tokens
+from gatechat.assistant.sign_in import PREFIX, Database, Tokens
 from gatechat.assistant.sign_in.tokens import USED_SECONDS
 
 

@@ -1,40 +1,31 @@
-"""The ledger's SQLite file: what is committed here survives kill -9 and power cuts (WAL, synchronous=FULL).
-
-Several processes may have it open (`gatechat up` and a command in another terminal); SQLite lets one write
-at a time. Entries are only ever added: the database itself refuses to change or delete one. What holds
-secrets (whole plans, what was seen, what a person typed) is encrypted: see safe.
+"""The ledger's SQLite file. Entries are only ever added: the database itself refuses to change or delete one.
+What holds secrets (whole plans, what was seen, what a person typed) is encrypted: see safe.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from gatechat.assistant.database import Database, DatabaseError
 from gatechat.assistant.ledger.chain import BEGINNING, Entry, Note, breaks, canonical, hash_of, seal
 from gatechat.assistant.ledger.migrations import MIGRATIONS
 from gatechat.assistant.ledger.safe import KEY_FILE, Altered, Safe
-from gatechat.assistant.problem import Problem
 
 FILE: Final = "ledger.db"
 Seen: TypeAlias = Mapping[tuple[str, str], tuple[int | None, Any] | None]
 """(kind, id) -> version and value; None: not there."""
-_BUSY_SECONDS: Final = 10.0
 _COLUMNS: Final = "seq, at, what, subject, state, by, role, face, body, seal, previous, hash"
 
 
-class LedgerError(Problem):
+class LedgerError(DatabaseError):
     """The ledger cannot be opened, read or written; the text says what to do about it."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(503, message)
 
 
 class Moved(Exception):
@@ -52,13 +43,11 @@ class Ledger:
 
     def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self._turn = threading.RLock()
-        self._db = _open(path)
+        self._db = Database(path, MIGRATIONS, LedgerError)
         self._safe = _safe(path, self._db)
 
     def close(self) -> None:
-        with self._turn:
-            self._db.close()
+        self._db.close()
 
     def append(
         self, *notes: Note, expect: Collection[str | None] | None = None, seen: Seen | None = None
@@ -105,7 +94,7 @@ class Ledger:
 
     def state(self, subject: str) -> str | None:
         """The state that the subject's last entry with one gave it; None when there is none."""
-        row = self._one(
+        row = self._db.one(
             "SELECT state FROM entries WHERE subject = ? AND state IS NOT NULL ORDER BY seq DESC LIMIT 1",
             subject,
         )
@@ -114,7 +103,7 @@ class Ledger:
     def subjects(self, *states: str) -> list[str]:
         """Every subject that is in one of these states now, the oldest first."""
         marks = ", ".join("?" * len(states))
-        rows = self._all(
+        rows = self._db.all(
             f"SELECT subject FROM entries AS e WHERE state IN ({marks}) AND seq ="  # noqa: S608
             " (SELECT max(seq) FROM entries WHERE subject = e.subject AND state IS NOT NULL) ORDER BY seq",
             *states,
@@ -126,7 +115,7 @@ class Ledger:
         it is not what was written.
         """
         marks = ", ".join("?" * len(what))
-        row = self._one(
+        row = self._db.one(
             "SELECT seq, document FROM sealed JOIN entries USING (seq) WHERE subject = ? AND what IN ("  # noqa: S608
             + marks
             + ") ORDER BY seq DESC LIMIT 1",
@@ -167,12 +156,12 @@ class Ledger:
             wheres.append("seq IN (SELECT seq FROM touched WHERE kind = ? AND id = ?)")
             values += touching
         text = f"SELECT {_COLUMNS} FROM entries WHERE {' AND '.join(wheres)} ORDER BY seq DESC LIMIT ?"  # noqa: S608
-        return [_entry(row) for row in self._all(text, *values, limit)]
+        return [_entry(row) for row in self._db.all(text, *values, limit)]
 
     def everything(self) -> Iterator[Entry]:
         """Every entry, the oldest first."""
         after = 0
-        while rows := self._all(
+        while rows := self._db.all(
             f"SELECT {_COLUMNS} FROM entries WHERE seq > ? ORDER BY seq LIMIT 500",  # noqa: S608
             after,
         ):
@@ -181,7 +170,7 @@ class Ledger:
 
     def head(self) -> tuple[int, str]:
         """Number and hash of the last entry."""
-        return self._one("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1") or (0, BEGINNING)
+        return self._db.one("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1") or (0, BEGINNING)
 
     def verify(self, head: str | None = None) -> list[str]:
         """What is wrong with the ledger, in words: the chain, and every document against its seal.
@@ -189,7 +178,7 @@ class Ledger:
         ``head``: a hash of an entry that was noted elsewhere; it must still be in the chain.
         """
         problems = list(breaks(self.everything()))
-        for entry, kept, closed in self._all(
+        for entry, kept, closed in self._db.all(
             "SELECT entries.seq, seal, document FROM entries LEFT JOIN sealed USING (seq)"
             " WHERE seal != '' ORDER BY seq"
         ):
@@ -199,7 +188,7 @@ class Ledger:
                 problems.append(
                     f"the document of entry {entry} was altered, or closed with another {KEY_FILE}"
                 )
-        if head is not None and self._one("SELECT 1 FROM entries WHERE hash = ?", head) is None:
+        if head is not None and self._db.one("SELECT 1 FROM entries WHERE hash = ?", head) is None:
             problems.append(
                 f"no entry has the hash {head}: the end of the ledger was cut off, or written anew"
             )
@@ -218,9 +207,9 @@ class Ledger:
         """
         select = "SELECT kind, id, version, value FROM seen"
         rows = (
-            [row for key in keys for row in self._all(f"{select} WHERE kind = ? AND id = ?", *key)]
+            [row for key in keys for row in self._db.all(f"{select} WHERE kind = ? AND id = ?", *key)]
             if keys
-            else self._all(select)
+            else self._db.all(select)
         )
         return {
             (kind, id): (version, json.loads(self._opened(closed, f"{kind}/{id}")))
@@ -244,7 +233,7 @@ class Ledger:
 
     def entered(self, plan: str) -> dict[str, str]:
         """What a person typed for a plan's secrets, by their path."""
-        rows = self._all("SELECT path, value FROM entered WHERE plan = ?", plan)
+        rows = self._db.all("SELECT path, value FROM entered WHERE plan = ?", plan)
         return {path: self._opened(closed, f"{plan} {path}") for path, closed in rows}
 
     def enter(
@@ -265,32 +254,9 @@ class Ledger:
             db.execute("DELETE FROM used_codes WHERE until < ?", (self._now(),))
             return db.execute("INSERT OR IGNORE INTO used_codes VALUES (?, ?)", (code, until)).rowcount == 1
 
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
         """One transaction. If the block raises, nothing was written."""
-        with self._turn:
-            if self._db.in_transaction:
-                raise LedgerError("a write inside a write")
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException as error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                if isinstance(error, sqlite3.Error):
-                    raise LedgerError(
-                        f"the ledger cannot be written ({error}): see to the disk of the data folder"
-                    ) from error
-                raise
-
-    def _one(self, text: str, *values: Any) -> Any:
-        with self._turn:
-            return self._db.execute(text, values).fetchone()
-
-    def _all(self, text: str, *values: Any) -> list[Any]:
-        with self._turn:
-            return self._db.execute(text, values).fetchall()
+        return self._db.writing()
 
 
 def _entry(row: Iterable[Any]) -> Entry:
@@ -298,33 +264,9 @@ def _entry(row: Iterable[Any]) -> Entry:
     return Entry(seq, at, what, subject, state, by, role, face, json.loads(body), seal, previous, hash)
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _safe(path: Path, db: Database) -> Safe:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # it holds secrets, and so will its WAL
-    except OSError as error:
-        raise LedgerError(
-            f"{path} cannot be written ({error.strerror}): make it yours, or choose another --data-dir"
-        ) from error
-    db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        _migrate(db, path)
-    except sqlite3.DatabaseError as error:
-        db.close()
-        raise LedgerError(
-            f"{path} cannot be used ({error}): restore it from a backup, or move it away"
-        ) from error
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _safe(path: Path, db: sqlite3.Connection) -> Safe:
-    try:
-        if not (path.parent / KEY_FILE).exists() and db.execute("SELECT 1 FROM sealed LIMIT 1").fetchone():
+        if not (path.parent / KEY_FILE).exists() and db.one("SELECT 1 FROM sealed LIMIT 1"):
             raise OSError(f"{path} was closed with a {KEY_FILE} that is gone")
         return Safe(path.parent)
     except OSError as error:
@@ -332,42 +274,3 @@ def _safe(path: Path, db: sqlite3.Connection) -> Safe:
         raise LedgerError(
             f"the ledger's key cannot be used ({error}): restore it, or move {path} away"
         ) from error
-
-
-def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    """Two processes may open a new file at once: each looks again when it is its turn to write."""
-    while True:
-        db.execute("BEGIN IMMEDIATE")
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        db.execute("COMMIT")
-        if version > len(MIGRATIONS):
-            raise LedgerError(
-                f"{path} was written by a newer gatechat (format {version}, this one knows "
-                f"{len(MIGRATIONS)}): upgrade gatechat, or start it with another --data-dir"
-            )
-        if version == len(MIGRATIONS):
-            return
-        _run(db, version)
-
-
-def _run(db: sqlite3.Connection, version: int) -> None:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        if db.execute("PRAGMA user_version").fetchone() == (version,):
-            for statement in _statements(MIGRATIONS[version]):
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {version + 1}")
-        db.execute("COMMIT")
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-
-
-def _statements(script: str) -> Iterator[str]:
-    """One by one: sqlite3's executescript would commit before it begins."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

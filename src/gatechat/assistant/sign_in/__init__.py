@@ -9,7 +9,7 @@ What lasts is in one SQLite file (`Database`), which several processes may share
 
 from gatechat.assistant.sign_in.authenticate import SignIn
 from gatechat.assistant.sign_in.contract import LOCAL, SHARED_TOKEN, principal_of, require
-from gatechat.assistant.sign_in.database import Database, DatabaseError
+from gatechat.assistant.sign_in.database import Database
 from gatechat.assistant.sign_in.tokens import PREFIX, Token, Tokens
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "PREFIX",
     "SHARED_TOKEN",
     "Database",
-    "DatabaseError",
     "SignIn",
     "Token",
     "Tokens",

@@ -18,9 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from gatechat.assistant.database import DatabaseError
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.problem import Problem
-from gatechat.assistant.sign_in.database import Database, DatabaseError
+from gatechat.assistant.sign_in.database import Database
 
 PREFIX: Final = "gatechat_"
 """What every token begins with, for people and for scanners that look for leaked secrets."""
