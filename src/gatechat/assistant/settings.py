@@ -34,7 +34,8 @@ class AssistantSettings:
     ``admin_key``: sent to the Admin API as X-API-KEY, never shown; None sends none.
     ``token``: one for all callers to send as ``Authorization: Bearer``; others are made by `gatechat token`.
     ``require_sign_in``: ask for sign-in also where only this machine can call.
-    ``oauth``: whether the built-in OAuth authorization server is on.
+    ``oauth``: whether the built-in OAuth authorization server is on. ``oauth_offline``: its clients register
+    here, as those cannot that are described at a URL, where this machine cannot read the internet.
     ``issuer``: an OAuth issuer whose JWTs are taken; ``issuer_audience`` must be in their "aud" (None: the
     address of /mcp), ``issuer_role_claim`` names the claim that holds roles, and ``issuer_roles`` what its
     values mean here, each "theirs=ours" ("sre=approver"); without any, they are our roles' names.
@@ -60,6 +61,7 @@ class AssistantSettings:
     token: str | None = field(default=None, repr=False)
     require_sign_in: bool = False
     oauth: bool = False
+    oauth_offline: bool = False
     issuer: str | None = None
     issuer_audience: str | None = None
     issuer_role_claim: str = "roles"

@@ -178,6 +178,7 @@ class Assistant(Listening):
     token: options.Token = field(default=None, repr=False)
     require_sign_in: options.RequireSignIn = False
     oauth: options.OAuth = False
+    oauth_offline: options.OAuthOffline = False
     issuer: options.Issuer = None
     issuer_audience: options.IssuerAudience = None
     issuer_role_claim: options.IssuerRoleClaim = "roles"
@@ -201,6 +202,7 @@ class Assistant(Listening):
             "token": self.token,
             "require_sign_in": self.require_sign_in,
             "oauth": self.oauth,
+            "oauth_offline": self.oauth_offline,
             "issuer": self.issuer,
             "issuer_audience": self.issuer_audience,
             "issuer_role_claim": self.issuer_role_claim,

@@ -96,6 +96,14 @@ OAuth: TypeAlias = Annotated[
     bool,
     _option("oauth", "Be an OAuth authorization server for this assistant, with a sign-in page of its own."),
 ]
+OAuthOffline: TypeAlias = Annotated[
+    bool,
+    _option(
+        "oauth-offline",
+        "Let OAuth clients register only: where this machine cannot read what they say of themselves on the "
+        "internet.",
+    ),
+]
 Issuer: TypeAlias = Annotated[
     str | None,
     _option("issuer", "An OAuth issuer whose JWTs are taken.", metavar="URL", show_default=False),

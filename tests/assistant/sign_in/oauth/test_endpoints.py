@@ -62,6 +62,16 @@ async def test_below_a_path_the_documents_are_where_their_addresses_say(tmp_path
             assert (await run.http.get(f"/.well-known/{path}")).status_code == 200, path
 
 
+async def test_where_the_internet_cannot_be_read_programs_are_told_to_register(tmp_path: Path) -> None:
+    async with running(tmp_path, oauth_offline=True) as run:
+        server = (await run.http.get("/.well-known/oauth-authorization-server")).json()
+        assert server["client_id_metadata_document_supported"] is False
+        await run.browser.open(run.authorize("https://chat.example/client.json"))
+        refused = await run.browser.press("token", token=run.anna)
+    assert refused.status_code == 400
+    assert "--oauth-offline" in refused.text
+
+
 @pytest.mark.parametrize(
     ("settings", "resource", "server"),
     [

@@ -18,10 +18,12 @@ MOST_REGISTERED: Final = 1_000
 
 
 class Clients:
-    """Registered clients are kept in the database, described ones are read where they describe themselves."""
+    """Registered clients are kept in the database, described ones are read where they describe themselves;
+    ``described`` None: there are none of those.
+    """
 
     def __init__(
-        self, database: Database, described: Documents, now: Callable[[], float] = time.time
+        self, database: Database, described: Documents | None, now: Callable[[], float] = time.time
     ) -> None:
         self._db = database
         self._documents = described
@@ -65,6 +67,10 @@ class Clients:
     async def find(self, client_id: str) -> Client:
         """The client; one that is a URL is read there. Raises ClientError."""
         if documents.is_url(client_id):
+            if self._documents is None:
+                raise ClientError(
+                    "descriptions of programs are not read here (--oauth-offline): let it register"
+                )
             return await self._documents.client(client_id)
         client = self.registered(client_id)
         if client is None:

@@ -119,7 +119,10 @@ class Documents:
                     failed = error  # a machine without IPv6 may still have the next
                 except httpx2.RequestError as error:
                     raise ClientError(f"{host} broke off: {error or type(error).__name__}") from error
-            raise ClientError(f"{host} cannot be reached: {failed or 'it has no address'}") from failed
+            raise ClientError(
+                f"{host}, which describes the program, cannot be reached ({failed or 'it has no address'}). "
+                "With --oauth-offline, programs register here instead"
+            ) from failed
         finally:
             await transport.aclose()
 

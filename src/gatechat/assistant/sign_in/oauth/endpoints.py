@@ -66,14 +66,15 @@ def metadata_routes(settings: AssistantSettings) -> list[Route]:
     places = {"", "/mcp", f"{under}/mcp"}
     routes = [Route(f"/.well-known/oauth-protected-resource{it}", about.handle) for it in sorted(places)]
     if settings.oauth:
-        server = MetadataHandler(_server_metadata(settings.url))
+        server = MetadataHandler(_server_metadata(settings.url, reads=not settings.oauth_offline))
         routes += [
             Route(f"/.well-known/oauth-authorization-server{it}", server.handle) for it in sorted({"", under})
         ]
     return routes
 
 
-def _server_metadata(issuer: str) -> OAuthMetadata:
+def _server_metadata(issuer: str, *, reads: bool) -> OAuthMetadata:
+    """``reads``: whether clients may be described at a URL."""
     return OAuthMetadata.model_validate(
         {
             "issuer": issuer,
@@ -88,7 +89,7 @@ def _server_metadata(issuer: str) -> OAuthMetadata:
             "token_endpoint_auth_methods_supported": ["none"],
             "revocation_endpoint_auth_methods_supported": ["none"],
             "code_challenge_methods_supported": ["S256"],
-            "client_id_metadata_document_supported": True,
+            "client_id_metadata_document_supported": reads,
             "authorization_response_iss_parameter_supported": True,
         }
     )

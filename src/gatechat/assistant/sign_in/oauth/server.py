@@ -26,7 +26,7 @@ class AuthorizationServer:
     ) -> None:
         self.issuer = settings.url
         self.resource = contract.resource(settings)
-        self.clients = Clients(database, documents or Documents())
+        self.clients = Clients(database, None if settings.oauth_offline else documents or Documents())
         self.grants = Grants(database, self.resource, settings.token)
         self._tokens = Tokens(database)
         self._shared = settings.token
