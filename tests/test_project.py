@@ -308,6 +308,7 @@ TESTED_THROUGH = {
     "cli/errors.py": "cli/test_commands.py",
     "cli/options.py": "cli/test_commands.py",
     "cli/groups.py": "cli/test_commands.py",
+    "cli/about_commands.py": "cli/test_commands.py",
     "cli/change_commands.py": "cli/test_changing.py",
     "cli/ledger_commands.py": "cli/test_reporting.py",
     "cli/running_commands.py": "cli/test_running.py",

@@ -55,7 +55,10 @@ def drift(
     as_json: options.AsJson = False,
     gateway: Gateway,
 ) -> None:
-    """Show what others changed at the gateway since gatechat last looked, with its diff."""
+    """Show what others changed at the gateway.
+
+    Since gatechat last looked, with its diff; from then on it has been seen.
+    """
     from gatechat.cli import changing, reporting
 
     found = changing.run(gateway.settings, lambda core: reporting.drift(core, as_json=as_json))
@@ -75,7 +78,10 @@ def audit(
     as_json: options.AsJson = False,
     folder: Folder,
 ) -> None:
-    """Check that the ledger was not altered, or write it out as JSON lines, without secrets."""
+    """Check the ledger, or write it out.
+
+    Whether anything in it was altered or is missing (exit code 1); as JSON lines, without secrets.
+    """
     from gatechat.cli import reporting
 
     if what == "export":
