@@ -188,8 +188,9 @@ def test_objects_and_lists_say_what_is_in_them() -> None:
     check(DOCUMENT["paths"], "paths")
 
 
-def test_it_asks_for_a_token_exactly_when_the_assistant_does() -> None:
+@pytest.mark.parametrize("more", [{"token": "a-token-for-the-test"}, {"oauth": True}])
+def test_it_asks_for_a_token_exactly_when_the_assistant_does(more: dict[str, Any]) -> None:
     assert "security" not in DOCUMENT
-    guarded = document(AssistantSettings(token="a-token-for-the-test"))
+    guarded = document(AssistantSettings(**more))
     [[scheme]] = guarded["security"]
     assert guarded["components"]["securitySchemes"][scheme] == {"type": "http", "scheme": "bearer"}

@@ -9,11 +9,11 @@ from gatechat.assistant.settings import AssistantSettings
 
 
 def home(settings: AssistantSettings) -> Response:
-    signed_in = settings.token is not None
+    signed_in = settings.sign_in_required
     return web.page(
         "home.html",
         settings=settings,
-        callers="callers with the token" if signed_in else "callers on this machine",
+        callers="callers with a token" if signed_in else "callers on this machine",
         bearer=' \\\n  -H "Authorization: Bearer $GATECHAT_TOKEN"' if signed_in else "",
     )
 
