@@ -18,7 +18,7 @@ from bench import mcp
 from bench.tools import Row
 
 TIMES: Final = 30
-"""Pairs of each measurement; the medians count."""
+"""Of each side of a measurement; the medians count."""
 POLICY: Final = '[policy]\nmode = "never-ask"\n'
 QUESTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "text": {"text": "route 77"},
@@ -73,7 +73,7 @@ def assistant(admin: httpx2.Client, cpu: str) -> Iterator[httpx2.Client]:
 def rows(admin: httpx2.Client, routes: int, cpu: str) -> list[Row]:
     """Over a gateway that holds ``resources(routes, …)``."""
     with assistant(admin, cpu) as client:
-        found = [guarded(admin, client, routes)]
+        found = [guarded(admin, client, routes), after_others(admin, client, routes)]
         if routes >= 1_000:
             found += [*questions(client, routes), shared(client, routes)]
     return found
@@ -96,6 +96,22 @@ def guarded(admin: httpx2.Client, client: httpx2.Client, routes: int) -> Row:
     measured = f"{added:.1f} ms added to {statistics.median(theirs):.1f} ms"
     what = f"plan and apply of one route without probes, through /mcp at {routes:,} routes / bare PUT"
     return (what, measured, f"{statistics.median(ours) / statistics.median(theirs):.1f}", "15 ms added")
+
+
+def after_others(admin: httpx2.Client, client: httpx2.Client, routes: int) -> Row:
+    """A plan that finds that others wrote since, and reads everything again."""
+    took = []
+    for number in range(5):
+        value = {"uri": "/others", "upstream_id": "u", "priority": number}
+        admin.put("/apisix/admin/routes/others", json=value).raise_for_status()
+        operation = {"action": "merge", "kind": "routes", "id": "r1", "value": {"desc": str(number)}}
+        took.append(timed(lambda: call(client, "plan", reason="bench", operations=[operation])))  # noqa: B023
+    return (
+        f"plan at {routes:,} routes right after others wrote",
+        f"{statistics.median(took):.0f} ms",
+        "",
+        "",
+    )
 
 
 def questions(client: httpx2.Client, routes: int) -> list[Row]:
@@ -186,7 +202,7 @@ def fsync() -> Row:
 
         took = statistics.median(timed(once) for _ in range(50))
     return (
-        "one fsync of 4 KB in the temporary folder; plan and apply wait for four",
+        "one fsync of 4 KB, of which plan and apply together wait for three",
         f"{took:.2f} ms",
         "",
         "",
@@ -194,10 +210,15 @@ def fsync() -> Row:
 
 
 def in_turn(theirs: Callable[[int], None], ours: Callable[[int], None]) -> tuple[list[float], list[float]]:
-    """Milliseconds of each, A B A B, after three of each to warm up."""
-    pairs = [(timed(lambda: theirs(n)), timed(lambda: ours(n))) for n in range(TIMES + 3)]  # noqa: B023
-    first, second = zip(*pairs[3:], strict=True)
-    return list(first), list(second)
+    """Milliseconds of each, five of the one and five of the other in turn. The first of each five does not
+    count: ours would find what theirs wrote, as if others had.
+    """
+    first: list[float] = []
+    second: list[float] = []
+    for block in range(0, TIMES, 5):
+        for work, took in ((theirs, first), (ours, second)):
+            took += [timed(lambda: work(number)) for number in range(block, block + 6)][1:]  # noqa: B023
+    return first, second
 
 
 def timed(work: Callable[[], object]) -> float:
