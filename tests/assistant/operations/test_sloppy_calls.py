@@ -32,6 +32,20 @@ def merge(**value: Any) -> dict[str, Any]:
 
 
 UNDERSTOOD = [
+    ("a host with its scheme", "find", {"where": {"host": "https://b.com"}}, "as b.com"),
+    ("plugins as a name", "describe", {"name": "plugins"}, "in the order in which they run"),
+    (
+        "a plugin of another kind",
+        "find",
+        {"kind": "services", "where": {"plugin": "key-auth"}},
+        "written in routes/1",
+    ),
+    (
+        "a probe by itself",
+        "plan",
+        {**merge(desc="x"), "probes": {"path": "/b", "status": 200}},
+        "GET /b answers 200",
+    ),
     ("a kind in the singular", "find", {"kind": "route"}, "2 routes."),
     ("a kind in capitals", "find", {"kind": "Consumer Groups"}, "0 consumer groups."),
     ("a label with a colon", "find", {"where": {"label": "tier:gold"}}, "label tier:gold as tier=gold"),
@@ -125,6 +139,25 @@ UNDERSTOOD = [
 ]
 
 REFUSED = [
+    (
+        "a state of another kind",
+        "find",
+        {"kind": "upstreams", "where": {"holds": "no rate limit"}},
+        "said of routes",
+    ),
+    ("a client that is none", "explain_request", {"url": "/a", "client": "jack"}, "give an IP address"),
+    (
+        "a deletion with a value",
+        "plan",
+        one(action="delete", kind="routes", id="1", value={"desc": "x"}),
+        "takes none",
+    ),
+    (
+        "an unknown key of a probe",
+        "plan",
+        {**merge(desc="x"), "probes": [{"url": "/b"}]},
+        "there are: contains",
+    ),
     ("an unknown kind", "find", {"kind": "rule"}, "There are routes, services"),
     ("plugins as a kind", "find", {"kind": "plugins"}, "describe"),
     ("a filter outside of where", "find", {"label": "tier=gold"}, 'it goes into where: {"label": …}'),

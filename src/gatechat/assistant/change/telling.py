@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from gatechat.assistant.change import diff
 from gatechat.assistant.change.drift import Drift
-from gatechat.assistant.change.model import Action, Change, Edit, Plan, Problem, State
+from gatechat.assistant.change.model import Action, Change, Edit, Plan, Probe, Problem, State
 from gatechat.assistant.change.redact import Redactor
 from gatechat.assistant.ledger import Entry
 from gatechat.assistant.view import text
@@ -28,6 +28,8 @@ def _plan_lines(plan: Plan, redactor: Redactor, page: str) -> Iterator[str]:
     if plan.selected:
         yield f"Selected: {text.line(plan.selected, 300)}"
     yield text.fence(_told_by_the_gateway(plan, redactor, page))
+    if plan.probes and not plan.problems:
+        yield f"Probes when it is applied: {text.listed(map(_probe, plan.probes), _MOST_NAMES)}"
     if plan.secrets and plan.state in (State.WAITING, State.READY):
         yield f"A person must enter {', '.join(plan.secrets)} on {page}"
     yield how_to_go_on(plan, page)
@@ -53,6 +55,14 @@ def _told_by_the_gateway(plan: Plan, redactor: Redactor, page: str) -> Iterator[
     more = [it for it in plan.decision.reasons if it not in reasons]
     if more and plan.decision.verdict != "allow":
         yield f"Policy: {plan.decision.verdict} ({'; '.join(text.line(it, 300) for it in more)})"
+
+
+def _probe(probe: Probe) -> str:
+    wanted = [f"answers {probe.status}"] if probe.status is not None else []
+    wanted += [f"has header {': '.join(probe.header)}"] if probe.header else []
+    wanted += [f"contains {probe.contains}"] if probe.contains else []
+    what = f"{probe.method} {probe.path} {' and '.join(wanted) or 'is answered'}"
+    return text.line(f"{what}{', or it is undone' if probe.required else ''}", 160)
 
 
 def problem_line(problem: Problem) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 OTHERWISE: Final[Mapping[str, tuple[str, ...]]] = {
     "labels": ("label",),
@@ -79,4 +80,6 @@ def _value(name: str, value: Any) -> Any:
     if name == "label" and "=" not in value:
         key, colon, text = value.partition(":")
         return f"{key.strip()}={text.strip()}" if colon else value
+    if name == "host" and "://" in value:
+        return urlsplit(value).hostname or value
     return _SAME.get(name, {}).get(value.strip().lower(), value)

@@ -75,6 +75,10 @@ def _test(name: str, value: JSON, kind: str, configuration: Configuration, as_wr
     except ValueError:
         text = f"where.{name}: takes a text, or a list of which any may fit: {known.words}"
         raise Problem(400, text) from None
+    for state in values if name == "holds" else ():
+        only = HOLDS[state.lower().strip()][0] if state.lower().strip() in HOLDS else ""
+        if only and kind != only:
+            raise Problem(400, f"where.holds {state!r}: is said of {only}, not of {kind}")
     make = known.as_written if as_written and known.as_written else known.make
     tests = [make(one, configuration) for one in values]
     if name in _ALL_OF:

@@ -113,9 +113,9 @@ OUTPUT: Final = {
 async def plan(core: Needs, arguments: Mapping[str, Any], who: Principal) -> Outcome:
     """The plan is kept under its id for ten minutes. One that cannot be is an error with every problem."""
     wrong = [
-        f"operations[{number}].value.{words}"
+        f"operations[{number}].value: {words}"
         for number, row in enumerate(arguments["operations"])
-        for words in _never_asked_for(row)
+        for words in _pointless(row)
     ]
     if wrong:
         return Outcome.error("\n".join(("Nothing was planned:", *wrong)))
@@ -136,9 +136,12 @@ async def plan(core: Needs, arguments: Mapping[str, Any], who: Principal) -> Out
     return Outcome(words, plan_data(core, made), is_error=made.state is State.REFUSED)
 
 
-def _never_asked_for(row: Mapping[str, Any]) -> Iterator[str]:
-    """Paths of a route that the Admin API takes and no request has."""
+def _pointless(row: Mapping[str, Any]) -> Iterator[str]:
+    """Paths of a route that the Admin API takes and no request has; what a deletion would leave out."""
     value = row.get("value") or {}
+    if value and row["action"] == Action.DELETE:
+        yield "a deletion takes none; merge changes what is there"
+        return
     for field in ("uri", "uris") if row["kind"] == "routes" else ():
         paths = value.get(field) or []
         for path in [paths] if isinstance(paths, str) else paths if isinstance(paths, list) else []:

@@ -40,7 +40,7 @@ _NOTHING: Final = traps.Notes()
 async def describe(core: Needs, arguments: Mapping[str, Any], who: Principal) -> Outcome:
     """The schema is asked of the gateway, so it is right for its version and its own plugins."""
     name = arguments.get("name")
-    if name is None:
+    if name in (None, "", "plugin", "plugins"):
         plugins = await _plugins(core)
         words = f"{len(plugins)} plugins, in the order in which they run:\n{text.fence(', '.join(plugins))}"
         return Outcome(f"{words}\nKinds: {', '.join(KINDS)}", {"plugins": text.cleaned(plugins)})

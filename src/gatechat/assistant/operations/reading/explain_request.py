@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -46,6 +47,8 @@ async def explain_request(core: Needs, arguments: Mapping[str, Any], who: Princi
         arguments.get("headers", {}),
         arguments.get("client"),
     )
+    if request.address is not None and not _is_address(request.address):
+        raise Problem(400, f"client {text.line(request.address)!r}: give an IP address, like 192.0.2.1")
     configuration = await core.live.configuration()
     explanation = router(configuration).explain(request)
     named = [one.route for one in explanation.possible] + [miss.route for miss in explanation.misses]
@@ -70,6 +73,14 @@ def read_request(url: str, method: str, headers: Mapping[str, str], client: str 
     target = quote(target.partition("#")[0], safe=_KEPT)
     scheme = parts.scheme if parts.netloc and not url.startswith("/") else None
     return Request(method.upper(), target, named.get("host", ""), named, client, scheme)
+
+
+def _is_address(word: str) -> bool:
+    try:
+        ip_address(word)
+    except ValueError:
+        return False
+    return True
 
 
 def verdict(explanation: Explanation) -> str:

@@ -61,7 +61,7 @@ async def find(core: Needs, arguments: Mapping[str, Any], who: Principal) -> Out
     data: dict[str, Any] = {"count": len(found), "of": total}
     head = [f"Understood: {text.line('; '.join(notes), 200)}."] if notes else []
     head.append(_count(kind, found, total, where))
-    aside = list(_elsewhere(configuration, kind, where) if found else _unknown(configuration, where))
+    aside = [*_elsewhere(configuration, kind, where), *(() if found else _unknown(configuration, where))]
     if kind in configuration.absent:
         head.append(f"This gateway has no {kind}.")
     if kind == "routes" and found and (common := everywhere(configuration)):
@@ -94,11 +94,15 @@ def _count(kind: str, found: Sequence[Row], total: int, where: Mapping[str, Any]
 def _elsewhere(configuration: Configuration, kind: str, where: Mapping[str, Any]) -> Iterator[str]:
     """Who uses a plugin is asked of every kind."""
     wanted = {str(name).lower() for name in _list(where.get("plugin", ()))}
-    uses = [
-        f"{other}/{id}" for name, other, id in own_plugins(configuration) if name in wanted and other != kind
-    ]
+    own = [*own_plugins(configuration), *_in_credentials(configuration)]
+    uses = [f"{other}/{id}" for name, other, id in own if name in wanted and other != kind]
     if uses:
         yield f"Also written in {text.listed(uses, _MOST_USES)}."
+
+
+def _in_credentials(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
+    for id, item in configuration.all("credentials").items():
+        yield from ((name, "credentials", id) for name in item.value.get("plugins") or {})
 
 
 def _unknown(configuration: Configuration, where: Mapping[str, Any]) -> Iterator[str]:
