@@ -4,6 +4,7 @@ API does.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,30 @@ async def test_a_write_whose_answer_was_lost_is_looked_up(tmp_path: Path, lost: 
             await changes.write_through(_write("PUT", "routes/1", '{"uri": "/a"}'), ANNA)
         [change] = await changes.recover()
         assert change.state is state
+
+
+async def test_a_caller_that_goes_away_keeps_its_turn_until_its_write_is_done(tmp_path: Path) -> None:
+    under_way, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(AdminInMemory):
+        async def send(self, method: str, *rest: Any) -> Answer:
+            if method == "PUT":
+                under_way.set()
+                await go_on.wait()
+            return await super().send(method, *rest)
+
+    bench = Bench(tmp_path, Slow())
+    with bench.changes() as changes:
+        first = asyncio.create_task(changes.write_through(_write("PUT", "routes/1", '{"uri": "/a"}'), ANNA))
+        await under_way.wait()
+        second = asyncio.create_task(changes.write_through(_write("DELETE", "routes/1", ""), ANNA))
+        first.cancel()
+        await asyncio.wait([first])
+        go_on.set()
+        answer = await second
+    assert isinstance(answer, Answer)
+    assert answer.status == 200
+    assert [method for method, _ in bench.admin.writes] == ["PUT", "DELETE"]
 
 
 async def test_what_must_wait_is_planned_and_nothing_of_it_done(tmp_path: Path) -> None:
