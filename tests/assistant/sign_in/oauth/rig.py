@@ -109,12 +109,16 @@ class Browser:
 
     async def allow(self, url: str, token: str, role: str | None = None) -> dict[str, str]:
         """The whole way; what the client is told at its redirect URI."""
+        return told(await self.allow_at(url, token, role))
+
+    async def allow_at(self, url: str, token: str, role: str | None = None) -> httpx2.Response:
+        """The same; the redirect itself."""
         assert (await self.open(url)).status_code == 200
         page = await self.sign_in(token)
         answer = await self.press("allow", form=page.hidden["form"], role=role or page.chosen)
         assert answer.status_code == 303, answer.text
         self.allowed += 1
-        return told(answer)
+        return answer
 
 
 def origin(url: str) -> str:
