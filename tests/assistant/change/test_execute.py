@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gatechat.assistant.admin_client import Answer
 from gatechat.assistant.change.execute import Executor, in_order
 from gatechat.assistant.change.model import Action, Edit, State, Target
 from gatechat.assistant.change.resources import Resources, holds, merge_patch, same
@@ -297,3 +298,24 @@ def test_a_merge_patch_names_what_differs() -> None:
         "e": None,
         "f": {"g": 1},
     }
+
+
+class BeforeApisix315(AdminInMemory):
+    """Fails when it is asked for plugin metadata that is not there."""
+
+    async def send(self, method: str, target: bytes, headers: dict[str, str], body: bytes = b"") -> Answer:
+        answer = await super().send(method, target, headers, body)
+        failing = method == "GET" and b"/plugin_metadata/" in target and answer.status == 404
+        return Answer(500, {}, b"<html>500 Internal Server Error</html>") if failing else answer
+
+
+async def test_plugin_metadata_is_made_where_the_gateway_fails_over_what_is_not_there() -> None:
+    admin = BeforeApisix315()
+    execution = await Executor(Resources(admin)).apply(
+        [admin.edit("plugin_metadata", "datadog", {"port": 1})]
+    )
+    assert (execution.state, execution.failure) == (State.APPLIED, "")
+    assert await Resources(admin).get(Target("plugin_metadata", "syslog")) is None
+    held = await Resources(admin).get(Target("plugin_metadata", "datadog"))
+    assert held is not None
+    assert held.value == {"port": 1}

@@ -51,8 +51,14 @@ class Resources:
         answer = await self._admin.send("GET", path(target), {})
         if answer.status in (400, 404):  # 400: stream routes with the stream proxy off
             return None
+        if answer.status == 500 and target.kind == "plugin_metadata" and not await self._is_listed(target):
+            return None  # before APISIX 3.15, which fails over what is not there
         body = _checked(answer)
         return Held(clean(body["value"]), body.get("modifiedIndex"))
+
+    async def _is_listed(self, target: Target) -> bool:
+        body = _checked(await self._admin.send("GET", f"{PREFIX}/{target.kind}".encode(), {}))
+        return any(row["key"].rpartition("/")[2] == target.id for row in body.get("list") or ())
 
     async def create(self, kind: str, value: Mapping[str, Any]) -> tuple[Target, Revision | None]:
         """Has the gateway choose the id; returns where it is."""
