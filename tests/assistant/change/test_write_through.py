@@ -143,6 +143,23 @@ async def test_what_is_not_there_is_not_found(tmp_path: Path, method: str) -> No
         assert changes.records.ledger.entries() == []
 
 
+class SwitchedOff(AdminInMemory):
+    """As an APISIX without stream routes answers."""
+
+    async def send(self, method: str, target: bytes, headers: dict[str, str], body: bytes = b"") -> Answer:
+        if b"stream_routes" in target:
+            return Answer(400, {}, b'{"error_msg":"stream mode is disabled, can not add stream routes"}')
+        return await super().send(method, target, headers, body)
+
+
+async def test_what_the_gateway_has_switched_off_is_refused_in_its_words(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, SwitchedOff())
+    with bench.changes() as changes:
+        with pytest.raises(Problem, match="stream mode is disabled") as refused:
+            await changes.write_through(_write("PUT", "stream_routes/1", '{"server_port": 1}'), ANNA)
+        assert refused.value.status == 400
+
+
 @pytest.mark.parametrize(("lost", "state"), [(True, State.APPLIED), (False, State.FAILED)])
 async def test_a_write_whose_answer_was_lost_is_looked_up(tmp_path: Path, lost: bool, state: State) -> None:
     bench = Bench(tmp_path)

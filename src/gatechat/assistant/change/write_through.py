@@ -149,20 +149,22 @@ def read(method: str, path: bytes, query: bytes, body: bytes) -> Write | None:
         _refuse(f"wrong {kind.title} id: it has a slash; letters, digits, '.', '-' and '_' are allowed")
     if method not in kind.methods:
         _refuse(f"not supported `{method}` method for {kind.title}", 405)
-    value = _json(body)
+    value, passed = _json(body), _query(query)
     id = rest[0] if rest else ""
     match method:
         case "PUT":
-            id = _id_to_put(kind, id, _new(kind, value))
+            id = _id_to_put(kind, id, _new(value))
+            _check_times(kind, value)
         case "POST":
-            if id or "id" in _new(kind, value):
+            if "id" in _new(value) or id:
                 _refuse(f"wrong {kind.title} id, do not need it")
+            _check_times(kind, value)
         case "PATCH":
             _check_patch(kind, id, sub_path, value)
     if method == "DELETE" and not id:
         _refuse(f"missing {kind.title} id")
     target = Target(kind.plural, owner + id if id else "")
-    return Write(method, target, sub_path, value, _query(query), segments)
+    return Write(method, target, sub_path, value, passed, segments)
 
 
 def _refuse(words: str, status: int = 400) -> NoReturn:
@@ -183,18 +185,22 @@ def _kind(segments: Sequence[str]) -> tuple[Kind, str, Sequence[str]]:
     return KINDS[first], "", segments[1:]
 
 
-def _new(kind: Kind, value: Any) -> dict[str, Any]:
-    """The body of a PUT or POST. Times are the gateway's to set."""
+def _new(value: Any) -> dict[str, Any]:
+    """The body of a PUT or POST."""
     if value is MISSING:
         _refuse("missing configurations")
     if not isinstance(value, dict):
         _refuse("invalid configuration: wrong type: expected object")
+    return value
+
+
+def _check_times(kind: Kind, value: Mapping[str, Any]) -> None:
+    """Times are the gateway's to set."""
     places = {"": value, "upstream.": value.get("upstream"), "plugins.": value.get("plugins")}
     for prefix, part in places.items() if kind.times else ():
         for name in TIMES:
             if isinstance(part, dict) and name in part:
                 _refuse(f"the property is forbidden:  {prefix}{name}")
-    return value
 
 
 def _id_to_put(kind: Kind, id: str, value: Mapping[str, Any]) -> str:
