@@ -14,7 +14,7 @@ from gatechat.assistant.change.model import Edit, Plan, Proof, State
 from gatechat.assistant.change.plan import Drafts
 from gatechat.assistant.change.policy import Policy
 from gatechat.assistant.change.redact import Secret
-from gatechat.assistant.change.resources import Refused, Resources, words_of
+from gatechat.assistant.change.resources import Resources, words_of
 from gatechat.assistant.change.runs import Runs
 from gatechat.assistant.change.shown import shown
 from gatechat.assistant.change.write_through import Waiting, Write, in_the_way, not_there
@@ -50,10 +50,7 @@ class Passing:
         The answer is the Admin API's own, without secrets. Raises Problem: 403 where the policy refuses it,
         409 when others were faster, 502 and 504 when it is not known whether it was done.
         """
-        try:
-            there = await self._resources.get(write.target) if write.target.id else None
-        except Refused as refused:  # the gateway has this kind switched off
-            raise Failure(refused.status, refused.words) from refused
+        there = await self._resources.get(write.target) if write.target.id else None
         write = write.restored(self._records.redactor(), there)
         edit = write.edit(there)
         if edit is None:
