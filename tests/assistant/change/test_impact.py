@@ -223,10 +223,6 @@ HERE: dict[str, dict[str, Any]] = {
             [operation("create", "plugin_metadata", "cors", {"a": 1})],
             "settings of cors change everywhere it runs; nothing uses it now",
         ),
-        (
-            [operation("merge", "upstreams", "u", {"retries": 1})],
-            "7 resources use upstreams/u: routes limited, off, open, pay, shop; services s; stream routes m",
-        ),
         ([operation("merge", "routes", "pay", {"desc": "words", "labels": {"a": "b"}, "name": "n"})], ""),
     ],
 )
