@@ -17,7 +17,7 @@ from gatechat.assistant.principal import Principal
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.view import text
 from gatechat.assistant.view.configuration import Configuration
-from gatechat.assistant.view.exchange import Reply, exchange
+from gatechat.assistant.view.exchange import Reply, chosen, exchange
 from gatechat.assistant.view.match import router
 
 CALLED: Final = Words(
@@ -46,10 +46,6 @@ INPUT: Final = {
 }
 OUTPUT: Final = {"type": "object", "properties": {"status": COUNT, "route": {"type": ["string", "null"]}}}
 
-_HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_OF_THE_CONNECTION: Final = re.compile(
-    r"connection|content-length|expect|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade"
-)
 _OF_INTEREST: Final = re.compile(
     r"location|content-type|content-length|www-authenticate|retry-after|allow|server|etag|cache-control|vary"
     r"|access-control-.*|x-ratelimit-.*|x-apisix-.*|x-request-id|apisix-.*|x-cache.*|via|set-cookie"
@@ -72,7 +68,7 @@ async def send_request(core: Needs, arguments: Mapping[str, Any], who: Principal
     if not path.startswith("/"):
         raise Problem(400, f"path {path!r}: must begin with /; requests go to the gateway and nowhere else")
     target = read_request(path, method, {}, None).target
-    url = core.settings.gateway_url
+    url = core.settings.traffic or core.settings.gateway_url
     body = arguments.get("body", "").encode()
     reply = await exchange(url, method, target, headers, body, seconds=SECONDS, most=LARGEST_BODY)
     configuration = await core.live.configuration()
@@ -88,15 +84,11 @@ async def send_request(core: Needs, arguments: Mapping[str, Any], who: Principal
 
 
 def _checked(headers: Mapping[str, str]) -> dict[str, str]:
-    """Raises Problem (400) for what is no header, or one that belongs to the connection."""
-    for name, value in headers.items():
-        if not _HEADER.fullmatch(name) or not value.isprintable() or len(value) > 8_000:
-            raise Problem(400, f"headers: {text.line(name)!r} is none, or its value cannot be one")
-        if _OF_THE_CONNECTION.fullmatch(name.lower()):
-            raise Problem(400, f"headers: {name} belongs to the connection and cannot be chosen")
-        if not value.isascii():
-            raise Problem(400, f"headers: the value of {name} must be ASCII")
-    return {name.lower(): value for name, value in headers.items()}
+    """Raises Problem (400)."""
+    try:
+        return chosen(headers)
+    except ValueError as error:
+        raise Problem(400, str(error)) from None
 
 
 def _answer(reply: Reply, most: int) -> Iterable[str]:
