@@ -141,7 +141,8 @@ def _console(
     def is_owner(request: Request) -> bool:
         return doors.knows(request.cookies.get(COOKIE, ""))
 
-    return [*console, *SignInPage(oauth, sign_in, is_owner, settings.url).routes(), *oauth_routes(oauth)]
+    page = SignInPage(oauth, sign_in, is_owner, core.ledger, settings.url)
+    return [*console, *page.routes(), *oauth_routes(oauth)]
 
 
 @cache

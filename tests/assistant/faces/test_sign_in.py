@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from gatechat.assistant.change.setup import LEDGER
 from gatechat.assistant.faces.sign_in.page import MAY
+from gatechat.assistant.ledger import Ledger
 from gatechat.assistant.principal import Role
 from gatechat.assistant.sign_in.authenticate import FAILURES
 from gatechat.assistant.sign_in.oauth.documents import only_public
@@ -56,6 +59,20 @@ async def test_a_yes_brings_back_a_code_the_state_and_the_issuer(run: Running) -
     said = await run.browser.allow(run.authorize(await run.client_id()), run.anna)
     assert said.pop("code")
     assert said == {"state": "s t/ate", "iss": run.url}
+
+
+async def test_the_ledger_is_told_whom_a_person_let_in(run: Running) -> None:
+    client = await run.client_id()
+    await run.browser.allow(run.authorize(client), run.ada, "viewer")
+    with closing(Ledger(run.data_dir / LEDGER)) as ledger:
+        (entry,) = ledger.entries()
+    assert (entry.what, entry.by, entry.role, entry.face) == (
+        "program let in",
+        "oauth:ada",
+        "admin",
+        "console",
+    )
+    assert entry.body == {"program": "Chat", "client": client, "role": "viewer"}
 
 
 async def test_a_no_is_told_to_the_program(run: Running) -> None:

@@ -9,7 +9,6 @@ kept for people who never sign in.
 from __future__ import annotations
 
 import hmac
-import logging
 import secrets
 import time
 from collections import OrderedDict
@@ -23,12 +22,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from gatechat.assistant.faces import web
+from gatechat.assistant.ledger import Ledger, Note
 from gatechat.assistant.principal import Role
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.sign_in import SignIn
 from gatechat.assistant.sign_in.oauth import (
     AuthorizationRequest,
     AuthorizationServer,
+    Client,
     Person,
     Refused,
     RequestError,
@@ -37,8 +38,6 @@ from gatechat.assistant.sign_in.oauth import (
 )
 from gatechat.assistant.sign_in.oauth.endpoints import AUTHORIZE
 from gatechat.assistant.sign_in.oauth.request import USUAL_ROLE
-
-log = logging.getLogger(__name__)
 
 COOKIE: Final = "gatechat_sign_in"
 VISIT_SECONDS: Final = 600.0
@@ -64,8 +63,8 @@ class _Visit:
 
 
 class SignInPage:
-    """``owner``: whether a browser's cookies are those of who opened the owner's link; ``url``: the
-    assistant's as browsers see it, without a slash at the end.
+    """``owner``: whether a browser's cookies are those of who opened the owner's link; ``ledger`` is told
+    whom people let in; ``url``: the assistant's as browsers see it, without a slash at the end.
     """
 
     def __init__(
@@ -73,12 +72,14 @@ class SignInPage:
         server: AuthorizationServer,
         sign_in: SignIn,
         owner: Callable[[Request], bool],
+        ledger: Ledger,
         url: str,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
         self._sign_in = sign_in
         self._owner = owner
+        self._ledger = ledger
         self._url = url
         self._secure = urlsplit(url).scheme == "https"
         self._path = urlsplit(url).path + AUTHORIZE
@@ -198,12 +199,18 @@ class SignInPage:
                     words = f"{form.get('role')} is more than {visit.person.name} may grant here"
                     return self._ask_what(asked, visit, words, 403)
                 answer = RedirectResponse(self._server.grant(asked, visit.person, role), 303, _headers())
-                log.info("%s lets %s in as %s", visit.person.name, asked.client.name, role.name.lower())
+                self._note(asked.client, visit.person, role)
             case other:
                 raise Problem(400, f"there is no button {other!r}")
         self._visits.pop(request.cookies[COOKIE], None)
         answer.delete_cookie(COOKIE, path=self._path)
         return answer
+
+    def _note(self, client: Client, person: Person, role: Role) -> None:
+        """Who let which program in, as what. If this fails, the program does not get its code."""
+        body = {"program": client.name, "client": client.id, "role": role.name.lower()}
+        whose = (f"oauth:{person.name}", person.role.name.lower())
+        self._ledger.append(Note("program let in", "", *whose, "console", body))
 
     def _visit(self, request: Request) -> _Visit | None:
         visit = self._visits.get(request.cookies.get(COOKIE, ""))
