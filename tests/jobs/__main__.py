@@ -16,7 +16,8 @@ from pathlib import Path
 from tests.conftest import ADMIN_KEY, Echo, settings_on_free_ports
 from tests.jobs import page
 from tests.jobs.filled import filled
-from tests.jobs.play import ERAS, JOBS, Target, Told, stage, table
+from tests.jobs.job import JOBS
+from tests.jobs.play import ERAS, Target, Told, stage, table
 
 
 def arguments() -> argparse.Namespace:

@@ -11,14 +11,12 @@ from typing import Any, Final
 from mcp import Client
 
 from tests.assistant import rig
-from tests.jobs import changes, questions
-from tests.jobs.job import JOBS, Job
+from tests.jobs import changes, questions  # noqa: F401 - they fill JOBS
+from tests.jobs.job import Job
 from tests.jobs.model import Lost, Model, Person, Read
 from tests.jobs.outside import Outside, outside
 
 ERAS: Final = {"2026-07-28": "auto", "2025-11-25": "legacy"}
-TABLES: Final = (questions, changes)
-"""The modules whose functions are in JOBS."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +118,3 @@ def _how(one: Told) -> str:
         return "done"
     words = " ".join(one.why.split())[:300].replace("|", "\\|")
     return f"FAILED: {words}" if one.possible else f"not possible on this gateway: {words}"
-
-
-__all__ = ["JOBS", "Stage", "Target", "Told", "stage", "table"]

@@ -10,8 +10,8 @@ import pytest
 from tests.conftest import ADMIN_KEY, GatewayUnderTest
 from tests.jobs import page
 from tests.jobs.filled import filled
-from tests.jobs.job import Job
-from tests.jobs.play import JOBS, Target, Told, stage
+from tests.jobs.job import JOBS, Job
+from tests.jobs.play import Target, Told, stage
 
 CALLS = 3.2
 """A job, on the mean; half of what api7/apisix-mcp took on 41 jobs."""
@@ -64,4 +64,5 @@ def within(told: Sequence[Told]) -> None:
     assert sum(read.calls for read in reads) / len(reads) <= CALLS
     assert sum(read.text for read in reads) / len(reads) <= CHARACTERS
     assert sum(read.structured for read in reads) / len(reads) <= CHARACTERS
+    assert [one.job.name for one in told if one.read.errors] == ["what_breaks"]
     assert max(read.longest for read in reads) < LONGEST

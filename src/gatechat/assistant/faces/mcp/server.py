@@ -268,7 +268,7 @@ def as_result(outcome: Outcome, tool: Tool | None) -> CallToolResult:
     """The same words as text and as structured content, because clients differ in which of the two they give
     to their model: Claude Code and Codex only the latter, most others only the former, ChatGPT and claude.ai
     both. So neither may lack anything, and nothing is said in a second form: what the words tell already,
-    row for row and field for field, goes into ``_meta``, which no model reads.
+    row for row and field for field, goes into ``_meta``, which is not for models.
     """
     beside = _beside(tool) if tool is not None else {}
     plain = {name: part for name, part in outcome.data.items() if name in beside}
