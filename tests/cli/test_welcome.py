@@ -33,3 +33,7 @@ def test_the_answer_is_named() -> None:
 def test_a_token_is_taken_from_the_environment_and_not_shown() -> None:
     put, _ = curls(welcome(AT, asks_token=True))
     assert "Authorization: Bearer $GATECHAT_TOKEN" in put
+
+
+def test_what_an_assistant_is_connected_to_is_named() -> None:
+    assert "  MCP         http://127.0.0.1:1/mcp " in welcome(AT, asks_token=False)
