@@ -25,19 +25,19 @@ READS: Final[Mapping[str, Mapping[str, Any]]] = {
 
 
 @contextmanager
-def assistant(admin_url: str, key: str, cpu: str, *flags: str) -> Iterator[httpx2.Client]:
-    """`gatechat serve` on ``cpu``; the client calls it."""
+def assistant(admin_url: str, key: str, cpu: str, *flags: str) -> Iterator[tuple[httpx2.Client, int]]:
+    """`gatechat serve` on ``cpu``: a client that calls it, and its pid."""
     port = free_port()
     command = [sys.executable, "-m", "gatechat", "serve", "--admin-url", admin_url, "--admin-key", key]
     with process([*command, "--port", str(port), *flags], cpu) as child:
         wait_for("the assistant", lambda: child.poll() is not None or accepts(port), 60)
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            yield client
+            yield client, child.pid
 
 
 def rows(admin_url: str, key: str, seconds: float, cpu: str) -> list[Row]:
     """``cpu``: where the assistant runs; the callers run elsewhere."""
-    with assistant(admin_url, key, cpu) as client:
+    with assistant(admin_url, key, cpu) as (client, _):
         return [
             (f"{tool} through /mcp, {CALLERS} callers", f"{rate:,.0f} reads per second", "", "")
             for tool, rate in ((tool, _rate(str(client.base_url), tool, seconds)) for tool in READS)
