@@ -12,6 +12,9 @@ import httpx2
 import pytest
 
 from gatechat.assistant.faces.console.doors import Doors, approver_key
+from gatechat.assistant.principal import Role
+from gatechat.assistant.sign_in import Database, Tokens
+from gatechat.assistant.sign_in.database import FILE
 from tests.assistant import rig
 from tests.conftest import ADMIN_KEY, GatewayUnderTest
 
@@ -110,6 +113,20 @@ async def test_pass_through_lets_nothing_pass_that_is_asked_for_another_reason(
 ) -> None:
     async with assistant(gateway, tmp_path, f'pass_through = "high"\n{policy}') as client:
         assert (await client.put("/apisix/admin/routes/1", json=route(gateway))).status_code == 202
+
+
+async def test_a_viewer_may_have_a_resource_checked_and_may_not_write_it(
+    gateway: GatewayUnderTest, tmp_path: Path
+) -> None:
+    database = Database(tmp_path / FILE)
+    bearer = {"authorization": f"Bearer {Tokens(database).make('viewer', Role.VIEWER)}"}
+    database.close()
+    async with assistant(gateway, tmp_path) as client:
+        check = "/apisix/admin/schema/validate/routes"
+        assert (await client.post(check, json=route(gateway), headers=bearer)).status_code == 200
+        refused = await client.put("/apisix/admin/routes/1", json=route(gateway), headers=bearer)
+        assert (refused.status_code, "viewer" in refused.json()["error_msg"]) == (403, True)
+        assert (await client.put("/apisix/admin/plugins/reload", headers=bearer)).status_code == 403
 
 
 @pytest.mark.parametrize(("method", "query"), [("PUT", "ttl=60"), ("DELETE", "force=true")])

@@ -59,7 +59,7 @@ def document(settings: AssistantSettings) -> dict[str, Any]:
         "info": {
             "title": "APISIX Admin API",
             "description": "Create and manage the routes, upstreams, services, consumers and plugins of an "
-            f"API gateway. Traffic goes through {settings.gateway_url}.",
+            f"API gateway: look first, then plan, then apply. Traffic goes through {settings.gateway_url}.",
             "version": __version__,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
