@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,14 @@ BACK = "https://chat.example/back"
 
 
 @pytest.fixture
-def known(tmp_path: Path) -> Iterator[Clients]:
-    database = Database(tmp_path / "sign_in.db")
-    yield Clients(database, Documents())
-    database.close()
+def database(tmp_path: Path) -> Iterator[Database]:
+    with closing(Database(tmp_path / "sign_in.db")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def known(database: Database) -> Clients:
+    return Clients(database, Documents())
 
 
 @pytest.mark.parametrize(
@@ -73,11 +78,11 @@ def test_a_client_that_is_a_url_is_presumed_by_its_host_without_asking_it(known:
 
 
 async def test_registrations_are_bounded_and_those_in_use_stay(
-    known: Clients, monkeypatch: pytest.MonkeyPatch
+    known: Clients, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clients, "MOST_REGISTERED", 3)
     used = known.register("used", [BACK])
-    Grants(known._db, "r").make(
+    Grants(database, "r").make(
         used, Person("owner", Role.ADMIN, None), Role.VIEWER, challenge="c", redirect_uri=BACK, scope=""
     )
     made = [known.register(str(number), [BACK]) for number in range(10)]

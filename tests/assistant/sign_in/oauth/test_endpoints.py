@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from gatechat.assistant.sign_in.oauth import Grants
+from gatechat.assistant.sign_in.oauth.endpoints import REGISTRATIONS
 from tests.assistant import rig as assistant_rig
 from tests.assistant.sign_in.oauth.rig import BACK, Running, running
 
@@ -240,6 +241,11 @@ async def test_a_registration_that_cannot_be_is_refused(
 ) -> None:
     answer = await run.register(**metadata)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+async def test_who_registers_without_end_is_soon_made_to_wait(run: Running) -> None:
+    answers = [(await run.register()).status_code for _ in range(REGISTRATIONS + 1)]
+    assert answers == [201] * REGISTRATIONS + [429]
 
 
 async def test_a_client_gives_back_its_token(run: Running) -> None:

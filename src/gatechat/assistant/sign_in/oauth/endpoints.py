@@ -23,6 +23,7 @@ from gatechat.assistant.principal import Role
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.settings import AssistantSettings
 from gatechat.assistant.sign_in import contract
+from gatechat.assistant.sign_in.limits import Limiter
 from gatechat.assistant.sign_in.oauth import body
 from gatechat.assistant.sign_in.oauth.client import ClientError
 from gatechat.assistant.sign_in.oauth.grants import ACCESS_SECONDS, Handed, Refused
@@ -37,6 +38,9 @@ REGISTER: Final = "/register"
 REVOKE: Final = "/revoke"
 PATHS: Final = frozenset({AUTHORIZE, TOKEN, REGISTER, REVOKE})
 """What is asked before one has an access token."""
+
+REGISTRATIONS: Final = 60
+"""A minute, of one address: each is written to the disk, and everyone may."""
 
 _ROLES: Final = [role.name.lower() for role in Role]
 _USEFUL: Final = [role.name.lower() for role in Role if role < Role.ADMIN]
@@ -125,6 +129,7 @@ def routes(server: AuthorizationServer) -> list[Route]:
 class _Endpoints:
     def __init__(self, server: AuthorizationServer) -> None:
         self._server = server
+        self._registrations = Limiter(REGISTRATIONS)
 
     async def token(self, request: Request) -> Response:
         form = await _fields(request)
@@ -156,6 +161,8 @@ class _Endpoints:
             raise _OAuthError("invalid_target", f"resource must be {resource}")
 
     async def register(self, request: Request) -> Response:
+        if self._registrations.take(request.client.host if request.client else "") > 0:
+            raise _OAuthError("temporarily_unavailable", "too many programs register; wait a minute", 429)
         try:
             asked = _Registration.model_validate_json(await body.read(request, "application/json"))
             client = self._server.clients.register(
