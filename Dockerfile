@@ -10,11 +10,13 @@ COPY src ./src
 RUN /gatechat/bin/pip install --no-deps --no-build-isolation .
 
 FROM python:3.12-slim-bookworm
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin gatechat
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin gatechat \
+    && install --directory --owner=10001 --mode=700 /data
 COPY --from=build /gatechat /gatechat
 COPY container/healthcheck.py /healthcheck.py
-ENV PATH=/gatechat/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/gatechat/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GATECHAT_DATA_DIR=/data
 USER 10001
+VOLUME /data
 WORKDIR /
 EXPOSE 5000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s \

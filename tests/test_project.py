@@ -230,6 +230,17 @@ def test_every_service_says_when_it_is_well_and_our_own_run_without_rights() -> 
     assert re.search(r"^USER (\d+)$", dockerfile, re.MULTILINE).group(1) != "0"  # type: ignore[union-attr]
 
 
+def test_what_the_assistant_must_not_lose_is_in_a_volume_that_it_can_write() -> None:
+    dockerfile = text("Dockerfile")
+    (folder,) = re.findall(r"GATECHAT_DATA_DIR=(\S+)", dockerfile)
+    assert re.search(rf"install --directory --owner=10001 --mode=700 {folder}$", dockerfile, re.MULTILINE)
+    assert re.search(rf"^VOLUME {folder}$", dockerfile, re.MULTILINE)
+    (mounted,) = COMPOSE["services"]["chatgpt-config"]["volumes"]
+    volume, _, where = mounted.partition(":")
+    assert volume in COMPOSE["volumes"]
+    assert where == folder
+
+
 def test_what_the_dockerfile_copies_is_there_and_let_through() -> None:
     let_through = set(re.findall(r"^!(\S+)$", text(".dockerignore"), re.MULTILINE))
     copies = re.findall(r"^COPY (?!--from)(.+) \S+$", text("Dockerfile"), re.MULTILINE)
