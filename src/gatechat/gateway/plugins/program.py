@@ -4,9 +4,8 @@
 or for a dispatcher ``{"d": [{"k": route key, "w": condition, "s": scope, "p": program}]}``. An entry is
 ``{"n": name, "o": priority, "p": phases, "c": configuration, "f": _meta.filter, "e": error body, "a": is
 auth, "w": the resource it counts for}``. "m" of a program: requests are counted, say whose they are; "x": the
-plugins of the route that are switched off. "u" of
-a dispatcher: the numbers of those that may be upgraded to WebSocket, if there are any. "b": the response
-says which node it is from.
+plugins of the route that are switched off; "b": the response says which node it is from. "u" of a dispatcher:
+the numbers of those that may be upgraded to WebSocket, if there are any.
 """
 
 from __future__ import annotations
