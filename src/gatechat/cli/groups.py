@@ -94,7 +94,6 @@ class Gateway(AdminApi):
     gateway_url: options.GatewayUrl = None
     traffic_url: options.TrafficUrl = None
     control_url: options.ControlUrl = None
-    metrics_url: options.MetricsUrl = None
     public_url: options.PublicUrl = None
     policy_file: options.PolicyFile = None
     timeout: options.Timeout = 30.0
@@ -109,12 +108,23 @@ class Gateway(AdminApi):
             "admin_key": admin_key,
             "traffic_url": self.traffic_url,
             "control_url": self.control_url,
-            "metrics_url": self.metrics_url,
             "public_url": self.public_url,
             "policy_file": self.policy_file,
             "timeout": self.timeout,
             "data_dir": data.prepare(self.data_dir),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched(Gateway):
+    """A gateway whose traffic assistants may ask about, too."""
+
+    metrics_url: options.MetricsUrl = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Fields of AssistantSettings. Raises CliError."""
+        return {**super().settings, "metrics_url": self.metrics_url}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from gatechat.cli import options
-from gatechat.cli.groups import Assistant, Embedded, Folder, Gateway, grouped
+from gatechat.cli.groups import Assistant, Embedded, Folder, Watched, grouped
 from gatechat.ports import LOOPBACK, Port
 
 app = typer.Typer()
@@ -38,7 +38,7 @@ def up(
 @grouped
 def serve(
     *,
-    gateway: Gateway,
+    gateway: Watched,
     assistant: Assistant,
     example_backend: options.ExampleBackend = "127.0.0.1:5080",
     log_level: options.LogLevel = "warning",
@@ -55,7 +55,7 @@ def serve(
 
 @app.command()
 @grouped
-def mcp(*, gateway: Gateway, log_level: options.LogLevel = "warning") -> None:
+def mcp(*, gateway: Watched, log_level: options.LogLevel = "warning") -> None:
     """Be an MCP server on stdin and stdout.
 
     For an assistant that starts its servers itself. It works with an Admin API that runs already.

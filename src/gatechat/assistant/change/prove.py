@@ -142,7 +142,7 @@ def mismatch(probe: Probe, seen: Reply) -> str:
         found = [text for other, text in seen.headers if other.lower() == name.lower()]
         if not any(value in text for text in found):
             wrong.append(f"header {name} is {'another' if found else 'not there'}")
-    if probe.contains is not None and probe.contains.encode() not in seen.body:
+    if probe.contains is not None and probe.contains.encode("utf-8", "surrogatepass") not in seen.body:
         wrong.append("the body does not contain what it should")
     if unrouted and probe.status != 404:
         wrong.append("no route takes it")

@@ -72,7 +72,7 @@ async def exchange(
     own = {"host": urlsplit(url).netloc, "user-agent": "gatechat", "accept-encoding": "identity"}
     sent = own | {name.lower(): value for name, value in headers.items()}
     extensions: dict[str, Any] = {
-        "target": quote(target, safe=_VISIBLE).encode(),
+        "target": quote(target, safe=_VISIBLE, errors="surrogatepass").encode(),
         "timeout": httpx2.Timeout(seconds).as_dict(),
     }
     if name := _server_name(sent["host"]):
@@ -80,7 +80,7 @@ async def exchange(
     request = httpx2.Request(
         method,
         httpx2.URL(url),
-        headers=[(name.encode(), value.encode()) for name, value in sent.items()],
+        headers=[(name.encode(), value.encode("utf-8", "surrogatepass")) for name, value in sent.items()],
         content=body or None,
         extensions=extensions,
     )
