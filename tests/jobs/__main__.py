@@ -13,6 +13,8 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
+import httpx2
+
 from tests.conftest import ADMIN_KEY, Echo, settings_on_free_ports
 from tests.jobs import page
 from tests.jobs.filled import filled
@@ -70,13 +72,26 @@ async def play(told: argparse.Namespace, routes: int) -> tuple[list[Told], int]:
     with tempfile.TemporaryDirectory() as folder:
         data_dir = Path(folder) / "assistant"
         data_dir.mkdir()
-        async with (
-            target(told, Path(folder)) as where,
-            filled(where, routes),
-            stage(where, data_dir, told.era) as made,
-        ):
-            jobs = [job for job in JOBS if not told.only or told.only in job.name]
-            return [await made.play(job) for job in jobs], made.asking.once
+        async with target(told, Path(folder)) as where:
+            await check(where)
+            async with filled(where, routes), stage(where, data_dir, told.era) as made:
+                jobs = [job for job in JOBS if not told.only or told.only in job.name]
+                return [await made.play(job) for job in jobs], made.asking.once
+
+
+async def check(where: Target) -> None:
+    """Raises SystemExit when the addresses or the key are not right."""
+    key = {"X-API-KEY": where.admin_key} if where.admin_key else {}
+    async with httpx2.AsyncClient(headers=key, trust_env=False) as client:
+        try:
+            listed = await client.get(f"{where.admin_url}/apisix/admin/plugins/list")
+            await client.get(where.gateway_url)
+        except httpx2.HTTPError as error:
+            raise SystemExit(
+                f"--admin-url {where.admin_url}, --gateway-url {where.gateway_url}: {error}"
+            ) from None
+    if listed.status_code != 200:
+        raise SystemExit(f"{where.admin_url} does not list its plugins: {listed.status_code} {listed.text}")
 
 
 async def main() -> int:

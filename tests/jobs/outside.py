@@ -43,6 +43,7 @@ class Outside:
     browser: httpx2.AsyncClient
     backends: tuple[str, str]
     data_dir: Path
+    metrics_url: str | None = None
     plugins: frozenset[str] = frozenset()
     credentials: bool = True
     _before: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -122,8 +123,14 @@ class Outside:
         await self.until(so, f"{method} {path} does not answer {status}")
         return last[0]
 
-    async def until(self, so: Callable[[], Any], otherwise: str) -> None:
-        end = time.monotonic() + PATIENCE
+    async def counted(self, path: str, route: str) -> bool:
+        """Asks for the path, and whether the metrics name the route: APISIX writes them every 15 s."""
+        await self.get(path)
+        page = await self.traffic.get(self.metrics_url or "")
+        return f'route="{route}"' in page.text
+
+    async def until(self, so: Callable[[], Any], otherwise: str, seconds: float = PATIENCE) -> None:
+        end = time.monotonic() + seconds
         while not await so():
             assert time.monotonic() < end, otherwise
             await asyncio.sleep(0.05)
@@ -219,6 +226,7 @@ async def outside(
     assistant_url: str,
     backends: tuple[str, str],
     data_dir: Path,
+    metrics_url: str | None,
 ) -> AsyncIterator[Outside]:
     key = {"X-API-KEY": admin_key} if admin_key else {}
     async with (
@@ -226,7 +234,7 @@ async def outside(
         httpx2.AsyncClient(base_url=gateway_url, timeout=30, trust_env=False) as traffic,
         httpx2.AsyncClient(base_url=assistant_url, timeout=60, trust_env=False) as browser,
     ):
-        world = Outside(admin, traffic, browser, backends, data_dir)
+        world = Outside(admin, traffic, browser, backends, data_dir, metrics_url)
         listed = await admin.get("/apisix/admin/plugins/list")
         assert listed.status_code == 200, f"{admin_url} is no Admin API for this key: {listed.text}"
         world.plugins = frozenset(json.loads(listed.text))

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import httpx2
 from mcp import Client
+from mcp.shared.exceptions import MCPError
 
 from tests.assistant import rig
 from tests.jobs import changes, questions  # noqa: F401 - they fill JOBS
@@ -62,7 +64,7 @@ class Stage:
         model.begin()
         try:
             await job.play(model, self.world)
-        except (AssertionError, Lost) as failure:
+        except (AssertionError, Lost, MCPError, httpx2.HTTPError) as failure:
             return Told(job, model.read, why=str(failure) or "a check failed")
         finally:
             await self.world.clean()
@@ -82,7 +84,13 @@ async def stage(target: Target, data_dir: Path, era: str = "2026-07-28") -> Asyn
             Client(f"{url}/mcp", mode=mode, elicitation_callback=person) as asking,
             Client(f"{url}/mcp", mode=mode) as silent,
             outside(
-                target.admin_url, target.admin_key, target.gateway_url, url, target.backends, data_dir
+                target.admin_url,
+                target.admin_key,
+                target.gateway_url,
+                url,
+                target.backends,
+                data_dir,
+                target.metrics_url,
             ) as world,
         ):
             made = Stage(world, Model(asking), Model(silent), person)
