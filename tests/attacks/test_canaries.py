@@ -157,17 +157,24 @@ async def tools(watched: Watched, era: str) -> list[str]:
 async def openapi(watched: Watched) -> None:
     """Every operation of the OpenAPI document that can be tried, and the Admin API's paths as they are."""
     document = (await watched.http.get("/openapi.json")).json()
-    tried = []
-    for path, methods in document["paths"].items():
-        for method in methods:
-            for kind, id in watched.values:
-                filled = path.replace("{kind}", kind).replace("{resource}", kind)
-                filled = re.sub(r"\{[a-z_]+\}", lambda found, it=id: it.rpartition("/")[2], filled)
-                body = {"uri": "/x", "reason": "r", "url": "/named", "plan": "p", "change": "p", "desc": "y"}
-                answer = await watched.http.request(method, filled, json=None if method == "get" else body)
-                watched.hear(f"{method} {filled}", f"{answer.headers}\n{answer.text}")
-                tried.append(filled)
-    assert len(set(tried)) > 20
+    tried = set()
+    filled = {
+        "id": ["named", "secret", "inline", "u", "s"],
+        "username": ["jack"],
+        "credential_id": ["c", "d"],
+        "plugin_name": ["key-auth", "my-custom"],
+    }
+    body = {"uri": "/x", "reason": "r", "url": "/named", "plan": "p", "change": "p", "desc": "y"}
+    for template, methods in document["paths"].items():
+        paths_of_it = {template}
+        for name, values in filled.items():
+            paths_of_it = {path.replace(f"{{{name}}}", value) for path in paths_of_it for value in values}
+        for path in paths_of_it:
+            for method in methods:
+                answer = await watched.http.request(method, path, json=None if method == "get" else body)
+                watched.hear(f"{method} {path}", f"{answer.headers}\n{answer.text}")
+                tried.add(f"{method} {template}")
+    assert len(tried) == sum(map(len, document["paths"].values()))
     for kind, id, path in paths(watched.values):
         for asked in (
             path,
@@ -221,7 +228,7 @@ def commands(watched: Watched, plans: list[str]) -> None:
         ["audit", "export"],
         ["audit", "verify"],
         ["drift"],
-        *(["show", plan] for plan in plans[:4]),
+        *(["show", plan] for plan in plans[:2]),
         ["undo", plans[1]],
     ):
         done = subprocess.run(
