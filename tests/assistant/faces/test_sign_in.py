@@ -328,13 +328,14 @@ async def test_who_loses_their_token_between_the_pages_grants_nothing(run: Runni
     assert granted(run) == 0
 
 
-async def test_a_https_assistant_has_a_cookie_for_https_alone(tmp_path: Path) -> None:
-    async with running(tmp_path, public_url="https://localhost") as run:
-        url = run.authorize(await run.client_id(), resource="https://localhost/mcp")
+async def test_behind_a_proxy_the_form_and_the_cookie_are_those_of_the_public_address(tmp_path: Path) -> None:
+    async with running(tmp_path, public_url="https://localhost/gate") as run:
+        url = run.authorize(await run.client_id(), resource="https://localhost/gate/mcp")
         answer = await run.browser.http.post(
             url, data={"do": "token", "token": run.anna}, headers={"origin": "https://localhost"}
         )
-    assert "secure" in answer.headers["set-cookie"].lower()
+    assert answer.status_code == 303
+    assert "path=/gate/authorize; samesite=strict; secure" in answer.headers["set-cookie"].lower()
 
 
 def test_every_role_is_told_in_words() -> None:

@@ -80,10 +80,11 @@ class SignInPage:
         self._sign_in = sign_in
         self._owner = owner
         self._ledger = ledger
-        self._url = url
-        self._secure = urlsplit(url).scheme == "https"
-        self._path = urlsplit(url).path + AUTHORIZE
-        self._here = urlsplit(url).netloc
+        parts = urlsplit(url)
+        self._here = parts.netloc
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._secure = parts.scheme == "https"
+        self._path = parts.path + AUTHORIZE
         self._now = now
         self._visits: OrderedDict[str, _Visit] = OrderedDict()
 
@@ -219,7 +220,7 @@ class SignInPage:
     async def _form(self, request: Request) -> dict[str, str]:
         """Raises Problem for what no form of ours sent: the browser says where it comes from."""
         origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site", "same-origin")
-        own = {self._url, f"{request.url.scheme}://{request.headers.get('host', '')}"}
+        own = {self._origin, f"{request.url.scheme}://{request.headers.get('host', '')}"}
         if (origin is not None and origin not in own) or site != "same-origin":
             raise Problem(403, "this form was sent by another page")
         return dict(await body.form(request))
