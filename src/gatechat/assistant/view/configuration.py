@@ -27,16 +27,13 @@ _NONE: Final[Mapping[str, Item]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One resource. ``value`` is without id and times; ``created`` and ``updated`` are Unix seconds or None.
-
-    ``modified_index`` changes with each write, ``created_index`` never.
+    """One resource. ``value`` is without id and times; ``modified_index`` changes with each write,
+    ``created_index`` never.
     """
 
     value: Mapping[str, JSON]
     modified_index: int
     created_index: int = 0
-    created: int | None = None
-    updated: int | None = None
 
     @property
     def name(self) -> str:
@@ -232,8 +229,6 @@ def _item(row: Mapping[str, JSON]) -> Item:
         {name: part for name, part in value.items() if name not in _SET_BY_THE_GATEWAY},
         int(row.get("modifiedIndex", 0)),
         int(row.get("createdIndex", 0)),
-        value.get("create_time"),
-        value.get("update_time"),
     )
 
 

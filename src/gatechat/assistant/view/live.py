@@ -114,8 +114,8 @@ class Live:
                 if item is None:
                     items.pop(id, None)
                 else:
-                    old = items.get(id, Item({}, 0, item.modified_index))
-                    items[id] = replace(item, created_index=old.created_index, created=old.created)
+                    created = items[id].created_index if id in items else item.modified_index
+                    items[id] = replace(item, created_index=created)
             known = items.keys() <= self._last.all(kind).keys()
             kinds[kind] = MappingProxyType(items if known else dict(sorted(items.items())))
         now = replace(self._last, kinds=MappingProxyType(kinds))
