@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 from mcp import Client
-from mcp.client.auth import OAuthClientProvider
+from mcp.client.auth import OAuthClientProvider, OAuthFlowError
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import (
     AuthorizationCodeResult,
@@ -47,13 +47,21 @@ class Storage:
 
 
 def sdk_client(
-    run: Running, storage: Storage, person: str, role: str | None = None, **more: Any
+    run: Running,
+    storage: Storage,
+    person: str,
+    role: str | None = None,
+    on_the_way: dict[str, str | None] | None = None,
+    **more: Any,
 ) -> OAuthClientProvider:
-    """It knows the address of /mcp and nothing else; its person's browser opens when it asks."""
-    said: dict[str, str] = {}
+    """It knows the address of /mcp and nothing else; its person's browser opens when it asks.
+
+    ``on_the_way``: what somebody changes in the answer to it.
+    """
+    said: dict[str, Any] = {}
 
     async def opens_browser(url: str) -> None:
-        said.update(await run.browser.allow(url, person, role))
+        said.update(await run.browser.allow(url, person, role) | (on_the_way or {}))
 
     async def is_called_back() -> AuthorizationCodeResult:
         return AuthorizationCodeResult(code=said["code"], state=said["state"], iss=said["iss"])
@@ -120,3 +128,20 @@ async def test_a_viewers_client_reads_and_does_not_write(tmp_path: Path) -> None
         refused = await client.call_tool("plan", {"reason": "x", "changes": []})
     assert refused.is_error
     assert "needs the role editor; oauth:anna is viewer" in str(refused.content)
+
+
+@pytest.mark.parametrize(
+    "on_the_way",
+    [{"iss": "https://evil.example"}, {"iss": None}, {"state": "another"}],
+    ids=["an answer of another issuer", "an answer of nobody", "an answer to another question"],
+)
+async def test_an_answer_that_is_not_ours_is_told_by_what_ours_carries(
+    tmp_path: Path, on_the_way: dict[str, str | None]
+) -> None:
+    storage = Storage()
+    async with running(tmp_path) as run:
+        auth = sdk_client(run, storage, run.anna, on_the_way=on_the_way)
+        async with httpx2.AsyncClient(auth=auth, trust_env=False) as http:
+            with pytest.raises(OAuthFlowError):
+                await http.post(run.resource, json={})
+    assert storage.tokens is None
