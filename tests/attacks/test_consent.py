@@ -380,6 +380,34 @@ async def test_an_approval_lapses_after_ten_minutes_and_a_clock_put_back_brings_
     assert is_open(gateway)
 
 
+@pytest.mark.parametrize(
+    ("stricter", "why"),
+    [
+        ('mode = "read-only"', "read-only"),
+        ('mode = "ask-always"', "asks for a person's approval"),
+        ("largest_plan = 1", "largest_plan"),
+        ('forbidden_plugins = ["cors"]', "cors is forbidden"),
+        ('mode = "never-ask"\nprotected.paths = ["/two"]', "asks for a person's approval"),
+        ('protected.ids = ["routes/*"]\nprotected.refuse = true', "is protected by its id"),
+    ],
+)
+async def test_a_plan_that_an_older_policy_let_pass_is_held_against_the_new_one(
+    gateway: GatewayUnderTest, tmp_path: Path, stricter: str, why: str
+) -> None:
+    async with rig.target(gateway, tmp_path, 'mode = "never-ask"') as target, target.mcp() as client:
+        value = {"upstream": target.upstream(), "plugins": {"cors": {}}}
+        plan = await rig.planned(
+            client,
+            {"action": "create", "kind": "routes", "id": "one", "value": value | {"uri": "/one"}},
+            {"action": "create", "kind": "routes", "id": "two", "value": value | {"uri": "/two"}},
+        )
+    async with rig.target(gateway, tmp_path, stricter) as target, target.mcp() as client:
+        refused = await client.call_tool("apply", {"plan": plan})
+        assert refused.is_error
+        assert why in rig.said(refused)
+    assert target.routes() == set()
+
+
 async def test_an_approval_is_used_up_by_one_apply(gateway: GatewayUnderTest, tmp_path: Path) -> None:
     shop(gateway)
     async with rig.target(gateway, tmp_path) as target, target.mcp() as client, target.browser() as owner:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from gatechat.assistant.change.model import Approval, Plan, State
+from gatechat.assistant.change.model import Approval, Decision, Plan, State
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.problem import Problem
 
@@ -61,8 +61,9 @@ def current(plan: Plan, approval: Approval | None, now: float) -> State:
     return plan.state
 
 
-def check(plan: Plan, approval: Approval | None, digest: str, who: Principal) -> None:
-    """Whether ``who`` may apply the plan with this approval. ``digest`` is the plan's, reckoned anew.
+def check(plan: Plan, approval: Approval | None, digest: str, who: Principal, decision: Decision) -> None:
+    """Whether ``who`` may apply the plan with this approval. ``digest`` is the plan's, reckoned anew;
+    ``decision`` what the policy says of it now, which may be another policy than when it was made.
 
     Raises NotApproved. An approval is for who asked: another assistant cannot use it, a person who approves
     may.
@@ -71,7 +72,9 @@ def check(plan: Plan, approval: Approval | None, digest: str, who: Principal) ->
         approval is not None and (approval.digest, approval.plan) != (digest, plan.id)
     ):
         raise NotApproved("the approval is for another plan than this one: plan anew")
-    if approval is None and plan.decision.verdict != "allow":
+    if decision.verdict == "refuse":
+        raise NotApproved("; ".join(decision.reasons))
+    if approval is None and "ask" in (decision.verdict, plan.decision.verdict):
         raise NotApproved("the policy asks for a person's approval, and there is none")
     if who.name != plan.by and not (who.person and who.role >= Role.APPROVER):
         raise NotApproved(

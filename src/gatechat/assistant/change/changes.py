@@ -15,7 +15,7 @@ from gatechat.assistant.change.approval import NotApproved
 from gatechat.assistant.change.drift import Drift, Lookout
 from gatechat.assistant.change.entering import fill_in
 from gatechat.assistant.change.execute import Conflict, Executor
-from gatechat.assistant.change.model import Approval, Change, Edit, Plan, Problem, State, Target
+from gatechat.assistant.change.model import Approval, Change, Decision, Edit, Plan, Problem, State, Target
 from gatechat.assistant.change.passing import Passing
 from gatechat.assistant.change.plan import Drafts, PlanRequest
 from gatechat.assistant.change.policy import Policy
@@ -91,7 +91,7 @@ class Changes:
         )
         self._passing = Passing(records, drafts, live, resources, settings.policy, self._runs)
         self._lookout = Lookout(records, live)
-        self._applying: dict[str, asyncio.Task[Change]] = {}
+        self._applying: dict[tuple[str, str], asyncio.Task[Change]] = {}
         self._passing_on: set[asyncio.Task[Answer | Waiting]] = set()
 
     async def close(self) -> None:
@@ -215,11 +215,11 @@ class Changes:
         Raises NotReady when it cannot be applied now, NotApproved when not by ``who``, Unknown, and Problem
         when the Admin API is away before anything was written.
         """
-        task = self._applying.get(id)
+        task = self._applying.get((id, who.name))
         if task is None:
             task = asyncio.create_task(self._apply(id, who))
-            self._applying[id] = task
-            task.add_done_callback(lambda _: self._applying.pop(id, None))
+            self._applying[id, who.name] = task
+            task.add_done_callback(lambda _: self._applying.pop((id, who.name), None))
         return await asyncio.shield(task)
 
     async def _apply(self, id: str, who: Principal) -> Change:
@@ -232,7 +232,7 @@ class Changes:
                     return change
             if plan.state is not State.READY:
                 raise NotReady(plan, self._why_not(plan))
-            approvals.check(plan, approval, self._drafts.digest(plan), who)
+            approvals.check(plan, approval, self._drafts.digest(plan), who, self._decided(plan, who))
             edits = fill_in(plan.edits, await asyncio.to_thread(self.records.ledger.entered, id))
             if conflicts := await self._executor.conflicts(edits):
                 why = "since the plan was made, others changed what it is about"
@@ -245,6 +245,13 @@ class Changes:
             except Moved as moved:
                 raise NotReady(plan, f"the plan is {moved.state} now") from None
             return await self._runs.run(plan, edits, approval, who)
+
+    def _decided(self, plan: Plan, who: Principal) -> Decision:
+        """By the policy of now."""
+        policy = self._settings.policy
+        if problems := policy.problems(plan.edits, plan.probes):
+            return Decision("refuse", tuple(it.message for it in problems))
+        return policy.decide(plan, who)
 
     async def _stale(self, plan: Plan, why: str, details: Iterable[str], who: Principal) -> None:
         found = "\n".join(details)
