@@ -80,3 +80,17 @@ def test_no_secret_is_in_the_settings_text() -> None:
         )
     )
     assert "secret" not in text
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://Gate.Example.com:443/", "https://gate.example.com"),
+        ("HTTP://localhost:80", "http://localhost"),
+        ("https://gate.example.com:8443/Path/", "https://gate.example.com:8443/Path"),
+        ("http://[::1]:5000", "http://[::1]:5000"),
+        ("http://localhost:", "http://localhost"),
+    ],
+)
+def test_an_address_is_kept_as_those_write_it_who_compare_it(given: str, kept: str) -> None:
+    assert AssistantSettings(public_url=given).url == kept

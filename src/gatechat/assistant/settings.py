@@ -172,7 +172,11 @@ def _check_issuer(issuer: str) -> None:
         raise SettingsError(f"issuer: {issuer} must be https, so that nobody on the way can give other keys")
 
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
 def _url(name: str, url: str) -> str:
+    """As browsers and OAuth clients write it when they compare it: host in lower case, no default port."""
     parts = urlsplit(url)
     try:
         usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) > 0
@@ -182,4 +186,7 @@ def _url(name: str, url: str) -> str:
         raise SettingsError(f"{name}: {url!r} is not a URL like http://127.0.0.1:9180")
     if parts.username is not None or parts.password is not None:
         raise SettingsError(f"{name}: no user name or password in the URL; keys have settings of their own")
-    return url.rstrip("/")
+    where = parts.netloc.lower()
+    if parts.port == _DEFAULT_PORTS[parts.scheme]:
+        where = where.removesuffix(f":{parts.port}")
+    return f"{parts.scheme}://{where.rstrip(':')}{parts.path.rstrip('/')}"
