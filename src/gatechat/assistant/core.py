@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,8 +26,6 @@ from gatechat.assistant.view.text import line
 
 log = logging.getLogger(__name__)
 
-LEARN_SECONDS: Final = 60.0
-"""How long what the gateway told of its plugins' secrets counts."""
 POLICY_FILE: Final = "policy.toml"
 """In the data folder: read when no other is named."""
 
@@ -58,8 +55,6 @@ class Core:
             control=settings.control_url,
         )
         self.ledger = self.changes.records.ledger
-        self._learned: float | None = None
-        """When the gateway told last what is secret, by the monotonic clock."""
         self.tools: Mapping[str, Tool] = {tool.name: tool for tool in tools}
         self._arguments = {
             name: Arguments(tool.input_schema, tool.called) for name, tool in self.tools.items()
@@ -71,7 +66,7 @@ class Core:
         """By the secret fields that the gateway told of its plugins. Raises Problem before it told any: then
         nothing of the configuration can be shown.
         """
-        if self._learned is None:
+        if not self.drafts.learned:
             raise Problem(
                 502, "the gateway was not reached yet, so that it is not known what is secret in it"
             )
@@ -91,10 +86,7 @@ class Core:
 
     async def learn(self) -> None:
         """Asks the gateway what is secret, unless it told it not long ago. Raises Problem."""
-        now = time.monotonic()
-        if self._learned is None or now - self._learned > LEARN_SECONDS:
-            await self.drafts.learn()
-            self._learned = now
+        await self.drafts.learn()
 
     async def known_redactor(self) -> Redactor:
         """By what the gateway tells now; while it is away, by what it told last. Raises Problem when it never
@@ -103,7 +95,7 @@ class Core:
         try:
             await self.learn()
         except Problem as problem:
-            if self._learned is None:
+            if not self.drafts.learned:
                 raise
             log.info("the gateway's plugins are not known anew: %s", problem.message)
         return self.drafts.redactor

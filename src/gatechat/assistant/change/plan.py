@@ -59,8 +59,15 @@ class Drafts:
         """The one of the moment: with the secret fields that the gateway told last, of custom plugins too."""
         return self._checker.redactor
 
+    @property
+    def learned(self) -> bool:
+        """Whether the gateway ever told what its plugins keep secret."""
+        return self._learned is not None
+
     async def learn(self) -> None:
-        """Asks the gateway what its plugins keep secret. Raises Problem when it cannot be asked."""
+        """Asks the gateway what its plugins keep secret, unless it told it within the last minute. Raises
+        Problem when it cannot be asked.
+        """
         catalogue = await self._catalogues.get()
         if catalogue is not self._learned:
             self._checker.redactor = Redactor(encrypted_fields(catalogue.attributes))
