@@ -113,6 +113,7 @@ def _operation(operation: Operation, backend: str) -> dict[str, Any]:
         **{
             str(code): {"description": words, "content": answer} for code, words in operation.statuses.items()
         },
+        **({} if operation.risk is Risk.READ else {"202": {"$ref": "#/components/responses/Waiting"}}),
         "default": {"$ref": "#/components/responses/Refused"},
     }
     return out
