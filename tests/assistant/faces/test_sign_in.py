@@ -239,7 +239,7 @@ async def test_the_cookie_is_for_this_page_alone(run: Running) -> None:
     [
         "<script>alert(1)</script>",
         '"><img src=x onerror=alert(1)>',
-        "{{ 7 * 7 }}",
+        "{{ 7919 * 7919 }}",
         "a\u202eb\u200bc\ufeff",
         "x" * 500,
     ],
@@ -250,7 +250,7 @@ async def test_a_programs_name_is_text_and_nothing_else(run: Running, name: str)
     second = await run.browser.sign_in(run.anna)
     for page in (first, second):
         assert page.scripts == 0
-        assert "49" not in page.text
+        assert "62710561" not in page.text
         assert not set("\u202e\u200b\ufeff") & set(page.text)
         assert "x" * 61 not in page.text
 

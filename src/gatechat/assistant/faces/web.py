@@ -35,7 +35,10 @@ def headers(form_action: str = "'self'") -> dict[str, str]:
 
 
 def page(template: str, status: int = 200, *, form_action: str = "'self'", **values: Any) -> HTMLResponse:
-    """``template`` of the folder templates. Every value is escaped, and stripped of what is not seen."""
+    """``template`` of the folder templates. Every value is escaped, and stripped of what is not seen.
+
+    ``base`` among them: the path of the assistant's public URL, without a slash at the end.
+    """
     return HTMLResponse(_PAGES.get_template(template).render(values), status, headers(form_action))
 
 
@@ -53,5 +56,5 @@ _PAGES: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_PAGES.globals.update(style=Markup(_STYLE), version=__version__)  # noqa: S704 - our own file
+_PAGES.globals.update(style=Markup(_STYLE), version=__version__, base="")  # noqa: S704 - our own file
 _PAGES.filters["when"] = when

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
@@ -45,8 +45,10 @@ class Console:
         self._changes = changes
         self._doors = doors
         self._redactor = redactor
-        self._url = url
-        self._secure = urlsplit(url).scheme == "https"
+        parts = urlsplit(url)
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._base = parts.path
+        self._secure = parts.scheme == "https"
         self._actions: Mapping[str, Callable[[Plan, dict[str, str]], Awaitable[Response]]] = {
             "approve": self._approve,
             "approve-and-apply": self._approve_and_apply,
@@ -67,19 +69,19 @@ class Console:
     async def _enter(self, request: Request) -> Response:
         cookie = self._doors.enter(request.query_params.get("code", ""))
         if cookie is None:
-            return web.page(
+            return self._page_of(
                 "message.html",
                 403,
                 title="This link does not work",
                 words="It was used already or is too old. `gatechat console` in a terminal prints another.",
             )
-        answer = RedirectResponse("/plans", 303, headers=web.headers())
+        answer = RedirectResponse(f"{self._base}/plans", 303, headers=web.headers())
         for path in COOKIE_PATHS:
             answer.set_cookie(
                 COOKIE,
                 cookie,
                 max_age=int(VISIT_SECONDS),
-                path=path,
+                path=f"{self._base}{path}",
                 httponly=True,
                 samesite="strict",
                 secure=self._secure,
@@ -91,11 +93,11 @@ class Console:
     ) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:
             if not self._doors.knows(request.cookies.get(COOKIE, "")):
-                return web.page("door.html", 401)
+                return self._page_of("door.html", 401)
             try:
                 return await work(request)
             except Problem as problem:
-                return web.page(
+                return self._page_of(
                     "message.html", problem.status, title="That did not work", words=problem.message
                 )
 
@@ -106,7 +108,7 @@ class Console:
         found = [await self._changes.state(id) for id in reversed(ids)]
         waiting = [it for it in found if isinstance(it, Plan) and it.state is State.WAITING]
         ended = [history_row(entry) for entry in await self._changes.history(_MOST_LISTED)]
-        return web.page("plans.html", waiting=waiting, ended=ended)
+        return self._page_of("plans.html", waiting=waiting, ended=ended)
 
     async def _show(self, request: Request) -> Response:
         return await self._page(request.path_params["id"], request.cookies[COOKIE])
@@ -118,7 +120,7 @@ class Console:
         entered = self._changes.records.ledger.entered(id)
         reasons = [f"{it.level.value}: {it.text}" for it in plan.risks]
         told = {it.text for it in plan.risks}
-        return web.page(
+        return self._page_of(
             "plan.html",
             status,
             plan=plan,
@@ -154,7 +156,7 @@ class Console:
         """Raises Problem for what no form of ours sent: the browser says where it comes from."""
         origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site", "same-origin")
         host = request.headers.get("host", "")
-        own = {self._url, f"{request.url.scheme}://{host}"}
+        own = {self._origin, f"{request.url.scheme}://{host}"}
         if (origin is not None and origin not in own) or site != "same-origin":
             raise Problem(403, "this form was sent by another page")
         if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
@@ -168,7 +170,7 @@ class Console:
 
     async def _approve(self, plan: Plan, form: dict[str, str]) -> Response:
         await self._changes.approve(plan.id, OWNER, "console")
-        return _back(plan)
+        return self._back(plan)
 
     async def _approve_and_apply(self, plan: Plan, form: dict[str, str]) -> Response:
         await self._changes.approve(plan.id, OWNER, "console")
@@ -176,11 +178,11 @@ class Console:
 
     async def _apply(self, plan: Plan, form: dict[str, str]) -> Response:
         await self._changes.apply(plan.id, OWNER)
-        return _back(plan)
+        return self._back(plan)
 
     async def _reject(self, plan: Plan, form: dict[str, str]) -> Response:
         await self._changes.reject(plan.id, OWNER, "rejected on the plan's page")
-        return _back(plan)
+        return self._back(plan)
 
     async def _keep_secrets(self, plan: Plan, form: dict[str, str]) -> Response:
         given = {
@@ -195,10 +197,16 @@ class Console:
             if path not in given and path not in entered
         }
         await self._changes.enter(plan.id, given | made, OWNER)
-        return web.page("shown_once.html", plan=plan, made=made) if made else _back(plan)
+        return self._page_of("shown_once.html", plan=plan, made=made) if made else self._back(plan)
 
     async def _undo(self, plan: Plan, form: dict[str, str]) -> Response:
-        return _back(await self._changes.undo(plan.id, OWNER, ""))
+        return self._back(await self._changes.undo(plan.id, OWNER, ""))
+
+    def _back(self, plan: Plan) -> Response:
+        return RedirectResponse(f"{self._base}/plans/{plan.id}", 303, headers=web.headers())
+
+    def _page_of(self, template: str, status: int = 200, **values: Any) -> Response:
+        return web.page(template, status, base=self._base, **values)
 
 
 def _made_by_us(plan: Plan) -> list[str]:
@@ -238,7 +246,3 @@ def _folded(rows: Sequence[diff.Row]) -> Iterator[diff.Row | Same]:
             yield from lines[:_CONTEXT]
             yield Same(len(lines) - 2 * _CONTEXT)
             yield from lines[-_CONTEXT:]
-
-
-def _back(plan: Plan) -> Response:
-    return RedirectResponse(f"/plans/{plan.id}", 303, headers=web.headers())
