@@ -33,12 +33,17 @@ POLICY_FILE: Final = "policy.toml"
 class Core:
     """Made once per process; ``start`` before the first call, ``close`` after the last.
 
+    ``elsewhere``: it is another gateway than the one whose traffic the settings and the policy's probes speak
+    of: changes are proven by the Admin API alone.
+
     Several processes may share a data folder. Raises PolicyError, LedgerError.
     """
 
-    def __init__(self, settings: AssistantSettings, tools: Iterable[Tool] = TOOLS) -> None:
+    def __init__(
+        self, settings: AssistantSettings, tools: Iterable[Tool] = TOOLS, *, elsewhere: bool = False
+    ) -> None:
         self.settings = settings
-        self.policy = _policy(settings)
+        self.policy = replace(_policy(settings), probes=()) if elsewhere else _policy(settings)
         self._passing = TemporaryDirectory(prefix="gatechat-") if settings.data_dir is None else None
         folder = settings.data_dir or Path(self._passing.name if self._passing else "")
         self.admin = AdminClient(settings.admin_url, settings.admin_key, settings.timeout)
@@ -51,7 +56,7 @@ class Core:
             self.drafts,
             redactor=lambda: self.drafts.redactor,
             page=lambda id: f"{settings.url}/plans/{id}",
-            gateway=settings.traffic,
+            gateway=None if elsewhere else settings.traffic,
             control=settings.control_url,
         )
         self.ledger = self.changes.records.ledger

@@ -28,6 +28,11 @@ def person() -> Principal:
     return Principal("local", Role.ADMIN, "cli", person=at_terminal())
 
 
+def owner() -> Principal:
+    """Whoever runs a command that is its own approval: the data folder and the admin key are theirs."""
+    return Principal("local", Role.ADMIN, "cli", person=True)
+
+
 def needs_terminal(command: str) -> None:
     if not at_terminal():
         raise CliError(

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from gatechat.assistant.change.changes import NotReady
+from gatechat.assistant.change.execute import Progress
 from gatechat.assistant.change.model import Change, Plan, State
 from gatechat.assistant.change.policy import PolicyError
 from gatechat.assistant.change.telling import change_text
 from gatechat.assistant.core import Core
 from gatechat.assistant.declarative import Declared, FileProblem, from_yaml
 from gatechat.assistant.ledger import LedgerError
+from gatechat.assistant.principal import Principal
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.reconcile import Reconciliation, reconcile
 from gatechat.assistant.settings import AssistantSettings, SettingsError
@@ -39,16 +41,17 @@ def run(settings: Mapping[str, Any], work: Callable[[Core], Awaitable[Result]]) 
     """Runs a command on the data folder; what goes wrong in a way we know is CliError."""
 
     async def main() -> Result:
-        async with _opened(settings) as core:
+        async with opened(settings) as core:
             return await work(core)
 
     return asyncio.run(main())
 
 
 @asynccontextmanager
-async def _opened(settings: Mapping[str, Any]) -> AsyncIterator[Core]:
+async def opened(settings: Mapping[str, Any], *, elsewhere: bool = False) -> AsyncIterator[Core]:
+    """See Core. What goes wrong in a way we know is CliError."""
     try:
-        core = Core(AssistantSettings(**settings), ())
+        core = Core(AssistantSettings(**settings), (), elsewhere=elsewhere)
     except (SettingsError, PolicyError, LedgerError) as error:
         raise CliError(str(error)) from error
     try:
@@ -82,7 +85,7 @@ class How:
 
 async def plan(core: Core, paths: Sequence[Path], reason: str, how: How) -> int:
     """Plans what makes the gateway hold what the files say. Returns the exit code."""
-    declared = from_yaml(*_texts(paths))
+    declared = from_yaml(*texts(paths))
     there = await core.live.configuration(max_age=0)
     found = reconcile(declared, there, core.drafts.redactor, await core.drafts.catalogue(), delete=how.delete)
     if not found.edits and not found.problems:
@@ -101,8 +104,8 @@ async def plan(core: Core, paths: Sequence[Path], reason: str, how: How) -> int:
     return await _settle(core, made, how, declared)
 
 
-def _texts(paths: Sequence[Path]) -> list[tuple[str, str]]:
-    """Name and text of every file."""
+def texts(paths: Sequence[Path]) -> list[tuple[str, str]]:
+    """Name and text of every file. Raises CliError."""
     return [text for path in paths for text in _below(path)]
 
 
@@ -111,14 +114,14 @@ def _below(path: Path) -> list[tuple[str, str]]:
     try:
         if str(path) == "-":
             return [("stdin", sys.stdin.read())]
-        texts = []
+        found = []
         for file in sorted((*path.rglob("*.yaml"), *path.rglob("*.yml"))) if path.is_dir() else [path]:
-            texts.append((str(file), file.read_text(encoding="utf-8")))
+            found.append((str(file), file.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise CliError(f"{file} cannot be read: {error}") from error
-    if not texts:
+    if not found:
         raise CliError(f"{path} holds no .yaml file.")
-    return texts
+    return found
 
 
 def _tell_what_stays(found: Reconciliation, how: How) -> None:
@@ -143,20 +146,14 @@ async def _settle(core: Core, made: Plan, how: How, declared: Declared | None = 
     if made.state is State.REFUSED:
         if how.json:
             reporting.print_json(reporting.document(core, made))
-        places = dict(declared.places) if declared else {}
-        named = {it.target for it in made.problems if it.target is not None}
-        where = "".join(
-            f"\n{places[target.kind, target.id]}: {target.kind}/{target.id}"
-            for target in sorted(named)
-            if (target.kind, target.id) in places
-        )
-        raise CliError(f"Plan {made.id} cannot be applied.{where}")
+        where = places(made, declared) if declared else ()
+        raise CliError("\n".join((f"Plan {made.id} cannot be applied.", *where)))
     asks = at_terminal() and not how.json and not made.secrets
     if how.apply and made.state is State.READY:
-        return await _apply(core, made.id, how)
+        return await run_plan(core, made.id, person(), how)
     if asks:
         await say_yes(core, made)
-        return await _apply(core, made.id, how)
+        return await run_plan(core, made.id, person(), how)
     if how.json:
         reporting.print_json(reporting.document(core, made))
     if how.apply:
@@ -165,13 +162,20 @@ async def _settle(core: Core, made: Plan, how: How, declared: Declared | None = 
     return CHANGES if how.detailed else 0
 
 
+def places(made: Plan, declared: Declared) -> list[str]:
+    """Where the resources are declared that have problems: "routes.yaml:12: routes/1"."""
+    named = {(it.target.kind, it.target.id) for it in made.problems if it.target is not None}
+    return [f"{declared.places[key]}: {'/'.join(key)}" for key in sorted(named) if key in declared.places]
+
+
 async def apply(core: Core, id: str, *, as_json: bool) -> int:
-    return await _apply(core, id, How(json=as_json))
+    return await run_plan(core, id, person(), How(json=as_json))
 
 
-async def _apply(core: Core, id: str, how: How) -> int:
+async def run_plan(core: Core, id: str, who: Principal, how: How, progress: Progress = lambda: None) -> int:
+    """Applies a plan and shows how that ended. Raises CliError when it is not applied."""
     try:
-        change: Change = await core.changes.apply(id, person())
+        change: Change = await core.changes.apply(id, who, progress)
     except NotReady as not_ready:
         if how.json:
             reporting.print_json(reporting.document(core, not_ready.plan))

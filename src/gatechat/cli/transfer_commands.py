@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gatechat.cli import options
-from gatechat.cli.groups import AdminApi, grouped
+from gatechat.cli.groups import AdminApi, Gateway, grouped
 
 app = typer.Typer()
 
@@ -42,15 +42,16 @@ def import_(
     *,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `export` wrote; - for the terminal.")],
     dry_run: options.DryRun = False,
-    gateway: AdminApi,
+    gateway: Gateway,
 ) -> None:
     """Put a file's resources into the gateway.
 
-    All are checked before any is written; none is deleted.
+    All are checked before any is written, by the gateway and by the policy; none is deleted. It does not ask:
+    to run it is to approve it. `gatechat undo` takes it back.
     """
     from gatechat.cli import transferring
 
-    asyncio.run(transferring.import_from(file, transferring.Api(*gateway.api), dry_run))
+    asyncio.run(transferring.import_from(gateway.settings, file, dry_run=dry_run))
 
 
 @app.command()
@@ -59,14 +60,17 @@ def move(
     *,
     to: options.ToUrl,
     to_key: options.ToKey = None,
+    policy_file: options.PolicyFile = None,
     dry_run: options.DryRun = False,
     gateway: AdminApi,
 ) -> None:
     """Copy the configuration to another Admin API.
 
-    What differs is shown and checked first. It is safe to repeat; nothing is deleted on either side.
+    What differs is shown and checked first, also by the policy. It does not ask: to run it is to approve it.
+    It is safe to repeat; nothing is deleted on either side.
     """
     from gatechat.cli import transferring
 
     source = transferring.Api(*gateway.api)
-    asyncio.run(transferring.move(source, transferring.Api(to, to_key), dry_run))
+    target = transferring.Api(to, to_key)
+    asyncio.run(transferring.move(source, target, gateway.data_dir, policy_file, dry_run=dry_run))

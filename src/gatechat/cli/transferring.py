@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Final
 
+import typer
+
+from gatechat.apisix.kinds import KINDS
 from gatechat.assistant import transfer
 from gatechat.assistant.admin_client import AdminClient
 from gatechat.assistant.change.catalogue import Catalogues
+from gatechat.assistant.change.execute import Progress, in_order
+from gatechat.assistant.change.model import Edit, State
 from gatechat.assistant.change.redact import Redactor, encrypted_fields
-from gatechat.assistant.declarative import Configuration, FileProblem, from_yaml, to_yaml
+from gatechat.assistant.change.resources import clean, same
+from gatechat.assistant.change.telling import problem_line
+from gatechat.assistant.core import POLICY_FILE, Core
+from gatechat.assistant.declarative import Configuration, Declared, from_yaml, to_yaml
 from gatechat.assistant.problem import Problem
+from gatechat.assistant.reconcile import reconcile
 from gatechat.assistant.settings import AssistantSettings, SettingsError
-from gatechat.assistant.transfer import TransferProblem
+from gatechat.cli.approving import owner
+from gatechat.cli.changing import How, opened, places, run_plan, texts
+from gatechat.cli.data_dir import prepare
 from gatechat.cli.errors import CliError
 
+_MOVES: Final = "moves"
+"""In the data folder: one folder for each Admin API that something was moved to, with a ledger of its own."""
+_MANY: Final = 50
+"""Resources from which on progress is shown."""
 TIMEOUT = 60.0
 """Seconds for one answer; a list of 50,000 routes takes a while."""
 
@@ -75,50 +92,98 @@ def _redacted(configuration: Configuration, redactor: Redactor) -> Configuration
     )
 
 
-async def import_from(file: Path, target: Api, dry_run: bool) -> None:
-    text = _read(file)
-    async with _client(target) as client:
-        await _put(client, from_yaml((str(file), text)).configuration, target.url, dry_run)
+async def import_from(settings: Mapping[str, Any], file: Path, *, dry_run: bool) -> None:
+    """``settings``: fields of AssistantSettings, of the gateway that is to take the file's resources."""
+    async with opened(settings) as core:
+        declared = from_yaml(*texts([file]))
+        await _put(core, declared, f"import {file}", dry_run=dry_run)
 
 
-def _read(file: Path) -> str:
-    try:
-        return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CliError(f"{file} cannot be read: {error}") from error
-
-
-async def move(source: Api, target: Api, dry_run: bool) -> None:
+async def move(source: Api, target: Api, data_dir: Path, policy_file: Path | None, *, dry_run: bool) -> None:
+    """``data_dir``: its policy counts for the target too, unless ``policy_file`` is another."""
     if source.url.rstrip("/") == target.url.rstrip("/"):
         raise CliError(f"--to {target.url} is the Admin API that the configuration comes from; name another.")
     async with _client(source) as client:
         configuration = await transfer.read(client)
-    async with _client(target) as client:
-        await _put(client, configuration, target.url, dry_run)
+    folder = data_dir / _MOVES / re.sub(r"[^\w.\[\]-]", "_", target.url.partition("://")[2].rstrip("/"))
+    own_policy = data_dir / POLICY_FILE
+    settings = {
+        "admin_url": target.url,
+        "admin_key": target.key,
+        "timeout": TIMEOUT,
+        "policy_file": policy_file or (own_policy if own_policy.exists() else None),
+        "data_dir": None if dry_run else prepare(folder),
+    }
+    async with opened(settings, elsewhere=True) as core:
+        declared = Declared(configuration, {}, frozenset(KINDS))
+        done = await _put(core, declared, f"move from {source.url}", dry_run=dry_run)
+        if done is not None:
+            print(
+                f"The history of what is moved there is in {folder}. With that Admin API's key in "
+                f"GATECHAT_ADMIN_KEY,\n  gatechat undo {done} --data-dir {folder} --admin-url {target.url}\n"
+                "takes it back."
+            )
 
 
-async def _put(client: AdminClient, wanted: Configuration, url: str, dry_run: bool) -> None:
-    """Shows what differs, has all of it checked, then writes it."""
-    difference = transfer.compare(wanted, await transfer.read(client))
-    for change in difference.changes:
-        print(f"  {change}")
-    print(f"{_count(len(difference.changes))} to write to {url}; {difference.same} there already.")
-    if difference.extra:
-        print(f"Only there, and left alone: {', '.join(difference.extra)}.")
-    await transfer.check(client, difference.changes)
+async def _put(core: Core, declared: Declared, reason: str, *, dry_run: bool) -> str | None:
+    """Shows what differs, plans it, and applies the plan; its id, or None where nothing was written.
+
+    Who runs the command approves it by that. Raises CliError when it is refused, or does not go through.
+    """
+    there = await core.live.configuration(max_age=0)
+    everything = replace(declared, covered=frozenset(KINDS))
+    found = reconcile(everything, there, core.drafts.redactor, await core.drafts.catalogue(), delete=False)
+    for edit in in_order(found.edits):
+        print(f"  {_line(edit)}")
+    print(f"{_count(len(found.edits))} to write to {core.settings.admin_url}; {found.same} there already.")
+    if found.extra:
+        print(f"Only there, and left alone: {', '.join(found.extra)}.")
+    if not found.edits and not found.problems:
+        return None
+    keyless = transfer.keyless(found.edits)
+    edits = [edit for edit in found.edits if edit.target not in {it.target for it in keyless}]
+    make = core.drafts.of_edits if dry_run else core.changes.plan_edits
+    made = await make(edits, reason, owner(), problems=(*found.problems, *keyless))
+    if made.state is State.REFUSED:
+        refused = made.decision.reasons if made.decision.verdict == "refuse" else ()
+        words = (*map(problem_line, made.problems), *refused, *places(made, declared))
+        raise CliError("\n".join((*dict.fromkeys(words), "Nothing was written.")))
+    if made.secrets and not dry_run:
+        enter = f"enter {', '.join(made.secrets)} on {core.changes.page(made.id)}, and approve it there"
+        raise CliError(f"Nothing was written. To go on, {enter}; then `gatechat apply {made.id}`.")
     if dry_run:
-        print("Every change would be taken. Nothing was written (--dry-run).")
+        enter = f", once a person has entered {', '.join(made.secrets)}" if made.secrets else ""
+        print(f"Every change would be taken{enter}. Nothing was written (--dry-run).")
+        return None
+    if made.state is State.WAITING:
+        await core.changes.approve(made.id, owner(), "cli", shown=made.digest)
+    with _progress(len(edits)) as progress:
+        await run_plan(core, made.id, owner(), How(), progress)
+    return made.id
+
+
+def _line(edit: Edit) -> str:
+    """Names fields, never values."""
+    name = f"{edit.target.kind}/{edit.target.id}"
+    if edit.before is None or edit.after is None:
+        return f"+ {name}"
+    before, after = clean(edit.before), clean(edit.after)
+    fields = sorted(
+        field
+        for field in {*before, *after} - {*KINDS[edit.target.kind].hidden}
+        if (field in before) != (field in after) or not same(before[field], after[field])
+    )
+    return f"~ {name} ({', '.join(fields)})"
+
+
+@contextmanager
+def _progress(length: int) -> Iterator[Progress]:
+    """On a terminal, how far it is: writing thousands takes minutes."""
+    if length < _MANY or not sys.stderr.isatty():
+        yield lambda: None
         return
-    done = 0
-    try:
-        async for _ in transfer.write(client, difference.changes):
-            done += 1
-    except (TransferProblem, Problem) as error:
-        raise CliError(
-            f"{error}\n{_count(done)} of {len(difference.changes)} written before that; "
-            "repeat the command to write the rest."
-        ) from error
-    print(f"{_count(done)} written.")
+    with typer.progressbar(length=length, label="Writing", file=sys.stderr) as bar:
+        yield lambda: bar.update(1)
 
 
 def _count(number: int) -> str:
@@ -127,7 +192,7 @@ def _count(number: int) -> str:
 
 @asynccontextmanager
 async def _client(api: Api) -> AsyncIterator[AdminClient]:
-    """A client for the Admin API; what its answers make impossible ends the command."""
+    """To read from; what its answers make impossible ends the command."""
     try:
         settings = AssistantSettings(admin_url=api.url, admin_key=api.key)
     except SettingsError as error:
@@ -135,8 +200,6 @@ async def _client(api: Api) -> AsyncIterator[AdminClient]:
     client = AdminClient(settings.admin_url, settings.admin_key, TIMEOUT)
     try:
         yield client
-    except (TransferProblem, FileProblem) as error:
-        raise CliError(f"{error}\nNothing was written.") from error
     except Problem as error:
         raise CliError(error.message) from error
     finally:

@@ -14,7 +14,7 @@ from gatechat.assistant.change import undo
 from gatechat.assistant.change.approval import NotApproved
 from gatechat.assistant.change.drift import Drift, Lookout
 from gatechat.assistant.change.entering import fill_in
-from gatechat.assistant.change.execute import Conflict, Executor
+from gatechat.assistant.change.execute import Conflict, Executor, Progress
 from gatechat.assistant.change.model import Approval, Change, Decision, Edit, Plan, Problem, State, Target
 from gatechat.assistant.change.passing import Passing
 from gatechat.assistant.change.plan import Drafts, PlanRequest
@@ -208,21 +208,21 @@ class Changes:
 
     # -- apply -----------------------------------------------------------------------------------------------
 
-    async def apply(self, id: str, who: Principal) -> Change:
+    async def apply(self, id: str, who: Principal, progress: Progress = lambda: None) -> Change:
         """Applies a plan once: whoever asks again gets the first result. It goes on when the caller goes
-        away.
+        away. ``progress`` of the first who asks is told.
 
         Raises NotReady when it cannot be applied now, NotApproved when not by ``who``, Unknown, and Problem
         when the Admin API is away before anything was written.
         """
         task = self._applying.get((id, who.name))
         if task is None:
-            task = asyncio.create_task(self._apply(id, who))
+            task = asyncio.create_task(self._apply(id, who, progress))
             self._applying[id, who.name] = task
             task.add_done_callback(lambda _: self._applying.pop((id, who.name), None))
         return await asyncio.shield(task)
 
-    async def _apply(self, id: str, who: Principal) -> Change:
+    async def _apply(self, id: str, who: Principal, progress: Progress) -> Change:
         async with self._turns.turn():
             await self._runs.clean_up()
             plan, approval = await self._with_approval(id)
@@ -244,12 +244,12 @@ class Changes:
                 await asyncio.to_thread(self.records.begun, id, who, approval)
             except Moved as moved:
                 raise NotReady(plan, f"the plan is {moved.state} now") from None
-            return await self._runs.run(plan, edits, approval, who)
+            return await self._runs.run(plan, edits, approval, who, progress)
 
     def _decided(self, plan: Plan, who: Principal) -> Decision:
         """By the policy of now."""
         policy = self._settings.policy
-        if problems := policy.problems(plan.edits, plan.probes):
+        if problems := policy.problems(plan.edits, plan.probes, by_person=who.person):
             return Decision("refuse", tuple(it.message for it in problems))
         return policy.decide(plan, who)
 

@@ -71,6 +71,7 @@ class Checker:
         probes: Sequence[Probe] = (),
         *,
         secrets_allowed: bool = False,
+        by_person: bool = False,
         ask: bool = True,
         to_enter: Sequence[str] = (),
     ) -> list[Problem]:
@@ -79,7 +80,7 @@ class Checker:
 
         Raises gatechat.assistant.problem.Problem when the gateway cannot be asked.
         """
-        found = self._policy.problems(edits, probes)
+        found = self._policy.problems(edits, probes, by_person=by_person)
         if not secrets_allowed:
             for edit in edits:
                 found += self._inline_secrets(edit)

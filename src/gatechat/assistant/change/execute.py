@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from gatechat.apisix.kinds import KINDS, WRITE_ORDER
 from gatechat.assistant.change.model import Edit, Proof, State, Step
@@ -29,6 +29,10 @@ NO_ID: Final = "nobody knows which id the gateway gave it, or whether it did"
 FOR_GOOD: Final = (OTHERS, NO_KEY, NO_ID)
 """Why a step cannot be taken back by trying again."""
 _AT_ONCE: Final = 8
+
+
+Progress: TypeAlias = Callable[[], None]
+"""Called after each resource that was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +128,14 @@ class Executor:
 
         return [it for it in await asyncio.gather(*map(look, edits)) if it is not None]
 
-    async def apply(self, edits: Sequence[Edit]) -> Execution:
+    async def apply(self, edits: Sequence[Edit], progress: Progress = lambda: None) -> Execution:
         """Writes all of the edits or, as far as the gateway lets us, none. Call it right after conflicts."""
         ordered = in_order(edits)
         execution = Execution([Done(edit) for edit in ordered])
         try:
             for number, done in enumerate(execution.steps):
                 await self._do(done, first=number == 0)
+                progress()
         except _Failed as failed:
             execution.failure = str(failed)
             await self.compensate(execution.steps)

@@ -161,7 +161,14 @@ class Drafts:
         found = list(problems)
         found += self._of_request(reason)
         found += await self._checker.problems(
-            edits, changed, by_schema, probes, secrets_allowed=may_tell, ask=checked, to_enter=secrets
+            edits,
+            changed,
+            by_schema,
+            probes,
+            secrets_allowed=may_tell,
+            by_person=who.person,
+            ask=checked,
+            to_enter=secrets,
         )
         if any(map(malformed, by_schema.values())):
             what, risks = Impact(), [] if checked else [Reason("malformed", Level.HIGH, _UNTOLD)]

@@ -2,7 +2,7 @@
 
 [policy]
 mode = "ask-risky"             # ask-always, ask-risky, never-ask, read-only
-largest_plan = 200             # resources in one plan
+largest_plan = 200             # resources in one plan, but for a person's own
 elicitation = true             # whether a person may approve inside the client
 pass_through = "medium"        # low, medium, high: what a write to /apisix/admin may risk and pass at once
 inline_secrets = ["admin-api", "cli", "console"]  # faces that may write secrets in plain text
@@ -151,7 +151,7 @@ class Policy:
             )
         if self.mode is Mode.READ_ONLY:
             return Decision("refuse", ("the policy is read-only: nothing is changed through the assistant",))
-        if len(plan.edits) > self.largest_plan:
+        if self._is_too_large(len(plan.edits), by_person=who.person):
             return Decision("refuse", (self._too_large(len(plan.edits)),))
         shared = (it.text for it in plan.risks if it.rule == PROTECTED)
         protected = tuple(dict.fromkeys((*self._protected(plan.edits), *shared)))
@@ -203,6 +203,9 @@ class Policy:
         why = f"a call of the Admin API with a risk of {plan.risk.value} passes (pass_through)"
         return Decision("allow", (why, *plan.decision.reasons))
 
+    def _is_too_large(self, size: int, *, by_person: bool) -> bool:
+        return size > self.largest_plan and not by_person
+
     def _too_large(self, size: int) -> str:
         most = f"the policy allows {self.largest_plan} in one plan (largest_plan)"
         return f"the plan changes {size} resources; {most}"
@@ -212,9 +215,15 @@ class Policy:
             whys = (self.protected.why(edit.target, value) for value in (edit.before, edit.after) if value)
             yield from dict.fromkeys(why for why in whys if why)
 
-    def problems(self, edits: Sequence[Edit], probes: Sequence[Probe] = ()) -> list[Problem]:
-        """What nobody can approve: size, plugins, methods of probes. ``addresses`` judges by itself."""
-        found = [Problem(None, "", self._too_large(len(edits)))] if len(edits) > self.largest_plan else []
+    def problems(
+        self, edits: Sequence[Edit], probes: Sequence[Probe] = (), *, by_person: bool = False
+    ) -> list[Problem]:
+        """What nobody can approve: size, plugins, methods of probes. ``addresses`` judges by itself.
+
+        ``by_person``: what a person plans may have any size.
+        """
+        too_large = self._is_too_large(len(edits), by_person=by_person)
+        found = [Problem(None, "", self._too_large(len(edits)))] if too_large else []
         for edit in edits:
             found += self._forbidden(edit)
         for number, probe in enumerate(probes):

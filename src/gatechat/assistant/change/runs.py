@@ -10,7 +10,7 @@ from typing import Final
 
 from gatechat.assistant.change import prove, recover
 from gatechat.assistant.change.entering import fill_in
-from gatechat.assistant.change.execute import FOR_GOOD, Execution, Executor, in_words
+from gatechat.assistant.change.execute import FOR_GOOD, Execution, Executor, Progress, in_words
 from gatechat.assistant.change.model import Approval, Change, Edit, Plan, Probe, Proof, State
 from gatechat.assistant.change.resources import Resources
 from gatechat.assistant.ledger import Held, LedgerError, Left, Records
@@ -48,11 +48,16 @@ class Runs:
         self.now = now
 
     async def run(
-        self, plan: Plan, edits: Sequence[Edit], approval: Approval | None, who: Principal
+        self,
+        plan: Plan,
+        edits: Sequence[Edit],
+        approval: Approval | None,
+        who: Principal,
+        progress: Progress,
     ) -> Change:
         """From here on the ledger says that it is under way; it must say how it ended."""
         started = self.now()
-        execution = await self._executor.apply(edits)
+        execution = await self._executor.apply(edits, progress)
         proofs: list[Proof] = []
         state = execution.state
         if state is State.APPLIED:
