@@ -40,7 +40,10 @@ def export_(
 @grouped
 def import_(
     *,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `export` wrote; - for the terminal.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A file or a folder of files, as for `plan -f`; - for stdin."),
+    ],
     dry_run: options.DryRun = False,
     gateway: Gateway,
 ) -> None:

@@ -27,6 +27,7 @@ from gatechat.assistant.declarative import Configuration, Declared, from_yaml, t
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.reconcile import reconcile
 from gatechat.assistant.settings import AssistantSettings, SettingsError
+from gatechat.assistant.view import text
 from gatechat.cli.approving import owner
 from gatechat.cli.changing import How, opened, places, run_plan, texts
 from gatechat.cli.data_dir import prepare
@@ -34,6 +35,7 @@ from gatechat.cli.errors import CliError
 
 _MOVES: Final = "moves"
 """In the data folder: one folder for each Admin API that something was moved to, with a ledger of its own."""
+_NAMED: Final = 10
 _MANY: Final = 50
 """Resources from which on progress is shown."""
 TIMEOUT = 60.0
@@ -59,11 +61,11 @@ async def export_to(source: Api, file: Path, *, redact: bool) -> None:
         configuration = await transfer.read(client)
         if redact:
             configuration = _redacted(configuration, await _redactor(client))
-    text = to_yaml(configuration, head=_REDACTED_HEAD) if redact else transfer.to_file(configuration)
+    content = to_yaml(configuration, head=_REDACTED_HEAD) if redact else transfer.to_file(configuration)
     if str(file) == "-":
-        sys.stdout.write(text)
+        sys.stdout.write(content)
         return
-    _write_private(file, text)
+    _write_private(file, content)
     if redact:
         print(
             f"{file} holds {_count(len(configuration))}, without secrets; "
@@ -137,7 +139,7 @@ async def _put(core: Core, declared: Declared, reason: str, *, dry_run: bool) ->
         print(f"  {_line(edit)}")
     print(f"{_count(len(found.edits))} to write to {core.settings.admin_url}; {found.same} there already.")
     if found.extra:
-        print(f"Only there, and left alone: {', '.join(found.extra)}.")
+        print(f"Only there, and left alone: {text.listed(found.extra, _NAMED)}.")
     if not found.edits and not found.problems:
         return None
     keyless = transfer.keyless(found.edits)
@@ -164,7 +166,7 @@ async def _put(core: Core, declared: Declared, reason: str, *, dry_run: bool) ->
 
 def _line(edit: Edit) -> str:
     """Names fields, never values."""
-    name = f"{edit.target.kind}/{edit.target.id}"
+    name = text.line(f"{edit.target.kind}/{edit.target.id}", 500)
     if edit.before is None or edit.after is None:
         return f"+ {name}"
     before, after = clean(edit.before), clean(edit.after)
@@ -173,7 +175,7 @@ def _line(edit: Edit) -> str:
         for field in {*before, *after} - {*KINDS[edit.target.kind].hidden}
         if (field in before) != (field in after) or not same(before[field], after[field])
     )
-    return f"~ {name} ({', '.join(fields)})"
+    return f"~ {name} ({text.line(', '.join(fields), 500)})"
 
 
 @contextmanager
@@ -206,14 +208,14 @@ async def _client(api: Api) -> AsyncIterator[AdminClient]:
         await client.close()
 
 
-def _write_private(file: Path, text: str) -> None:
+def _write_private(file: Path, content: str) -> None:
     """Replaces the file in one step, readable by its owner alone."""
     fresh = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         with os.fdopen(
             os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
         ) as out:
-            out.write(text)
+            out.write(content)
         fresh.replace(file)
     except OSError as error:
         fresh.unlink(missing_ok=True)
