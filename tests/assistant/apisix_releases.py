@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +49,7 @@ class AdminApi:
     without_checks: tuple[str, ...] = ()
     refuses_writes_of: tuple[str, ...] = ()
     writes: list[str] = field(default_factory=list)
+    wrote: Callable[[], None] = lambda: None
 
     async def answer(self, request: Request) -> Response:
         path = request.path_params["path"]
@@ -92,6 +93,7 @@ class AdminApi:
         created = id not in self.held.get(kind, {})
         self.held.setdefault(kind, {})[id] = value
         self.writes.append(path)
+        self.wrote()
         return JSONResponse(self._row(kind, id), 201 if created else 200)
 
     def _check(self, path: str, body: bytes) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shlex
@@ -256,6 +257,15 @@ def test_the_size_of_plans_is_limited_for_assistants_only(terminal: Terminal) ->
     assert (code, terminal.there("t"), terminal.there("t1")) == (0, True, True), out
 
 
+def test_at_a_terminal_a_long_import_says_how_far_it_is(terminal: Terminal) -> None:
+    write(terminal, *({**ROUTE, "uri": f"/{number}"} for number in range(60)))
+    code, out = terminal.run("import", "all.yaml")
+    assert (code, terminal.there("t59")) == (0, True), out
+    assert "Writing" in out
+    assert "100%" in out
+    assert "Writing" not in terminal.piped("import", "all.yaml").stderr
+
+
 def test_a_redacted_value_in_an_import_keeps_the_secret_that_is_there(terminal: Terminal) -> None:
     terminal.gateway.put("consumers/jack", {"username": "jack", "plugins": {"key-auth": {"key": "s3cret"}}})
     terminal.piped("export", "--redact", "all.yaml")
@@ -405,6 +415,21 @@ async def test_a_refusal_on_the_way_takes_back_what_was_written_and_says_so(
     await release.take(EVERYTHING)
     assert release.api.held == EVERYTHING
     assert await release.history() == ["applied", "failed"]
+
+
+async def test_an_import_that_is_interrupted_is_written_to_its_end(
+    release: Release, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = asyncio.Event()
+    release.api.wrote = begun.set
+    taking = asyncio.create_task(release.take(EVERYTHING))
+    await begun.wait()
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    assert release.api.held == EVERYTHING
+    assert "It is written to its end; `gatechat undo" in capsys.readouterr().err
+    assert await release.history() == ["applied"]
 
 
 async def test_no_value_is_shown_with_a_difference(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import sys
@@ -159,8 +160,12 @@ async def _put(core: Core, declared: Declared, reason: str, *, dry_run: bool) ->
         return None
     if made.state is State.WAITING:
         await core.changes.approve(made.id, owner(), "cli", shown=made.digest)
-    with _progress(len(edits)) as progress:
-        await run_plan(core, made.id, owner(), How(), progress)
+    try:
+        with _progress(len(edits)) as progress:
+            await run_plan(core, made.id, owner(), How(), progress)
+    except asyncio.CancelledError:
+        print(f"It is written to its end; `gatechat undo {made.id}` takes it back.", file=sys.stderr)
+        raise
     return made.id
 
 
@@ -185,7 +190,10 @@ def _progress(length: int) -> Iterator[Progress]:
         yield lambda: None
         return
     with typer.progressbar(length=length, label="Writing", file=sys.stderr) as bar:
-        yield lambda: bar.update(1)
+        try:
+            yield lambda: None if bar.finished else bar.update(1)
+        finally:
+            bar.finish()  # Ctrl-C ends the bar, not the writing
 
 
 def _count(number: int) -> str:
