@@ -43,6 +43,7 @@ PAY = edit("routes", "7", ROUTE, {**ROUTE, "desc": "x"})
         ('mode = "never-ask"', a_plan(CHANGE, risk=Level.HIGH), EDITOR, "allow"),
         ('mode = "read-only"', a_plan(CHANGE), replace(EDITOR, role=Role.ADMIN), "refuse"),
         ("largest_plan = 1", a_plan(CHANGE, PAY), EDITOR, "refuse"),
+        ("largest_plan = 1", a_plan(CHANGE, PAY), replace(EDITOR, person=True), "allow"),
         ('mode = "never-ask"\nprotected.ids = ["routes/7"]', a_plan(PAY), EDITOR, "ask"),
         ('mode = "never-ask"\nprotected.ids = ["routes/*"]', a_plan(PAY), EDITOR, "ask"),
         ('mode = "never-ask"\nprotected.ids = ["routes/8"]', a_plan(PAY), EDITOR, "allow"),
@@ -160,9 +161,10 @@ def test_a_forbidden_plugin_that_is_there_already_does_not_stand_in_the_way() ->
     assert Policy().problems([edit("routes", "1", before, {"uri": "/a", "plugins": other})])
 
 
-def test_an_oversized_plan_is_a_problem() -> None:
+def test_an_oversized_plan_is_a_problem_unless_a_person_made_it() -> None:
     (problem,) = parse("[policy]\nlargest_plan = 1").problems([CHANGE, PAY])
     assert "changes 2 resources" in problem.message
+    assert not parse("[policy]\nlargest_plan = 1").problems([CHANGE, PAY], by_person=True)
 
 
 def test_probes_use_the_methods_that_the_policy_allows() -> None:
