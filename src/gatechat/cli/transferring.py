@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -19,7 +20,7 @@ from gatechat.assistant import transfer
 from gatechat.assistant.admin_client import AdminClient
 from gatechat.assistant.change.catalogue import Catalogues
 from gatechat.assistant.change.execute import Progress, in_order
-from gatechat.assistant.change.model import Edit, State
+from gatechat.assistant.change.model import Edit, Plan, State
 from gatechat.assistant.change.redact import Redactor, encrypted_fields
 from gatechat.assistant.change.resources import clean, same
 from gatechat.assistant.change.telling import problem_line
@@ -121,10 +122,10 @@ async def move(source: Api, target: Api, data_dir: Path, policy_file: Path | Non
         declared = Declared(configuration, {}, frozenset(KINDS))
         done = await _put(core, declared, f"move from {source.url}", dry_run=dry_run)
         if done is not None:
+            undo = shlex.join(("undo", done, "--data-dir", str(folder), "--admin-url", target.url))
             print(
                 f"The history of what is moved there is in {folder}. With that Admin API's key in "
-                f"GATECHAT_ADMIN_KEY,\n  gatechat undo {done} --data-dir {folder} --admin-url {target.url}\n"
-                "takes it back."
+                f"GATECHAT_ADMIN_KEY,\n  gatechat {undo}\ntakes it back."
             )
 
 
@@ -148,9 +149,7 @@ async def _put(core: Core, declared: Declared, reason: str, *, dry_run: bool) ->
     make = core.drafts.of_edits if dry_run else core.changes.plan_edits
     made = await make(edits, reason, owner(), problems=(*found.problems, *keyless))
     if made.state is State.REFUSED:
-        refused = made.decision.reasons if made.decision.verdict == "refuse" else ()
-        words = (*map(problem_line, made.problems), *refused, *places(made, declared))
-        raise CliError("\n".join((*dict.fromkeys(words), "Nothing was written.")))
+        raise _refusal(made, declared)
     if made.secrets and not dry_run:
         enter = f"enter {', '.join(made.secrets)} on {core.changes.page(made.id)}, and approve it there"
         raise CliError(f"Nothing was written. To go on, {enter}; then `gatechat apply {made.id}`.")
@@ -167,6 +166,13 @@ async def _put(core: Core, declared: Declared, reason: str, *, dry_run: bool) ->
         print(f"It is written to its end; `gatechat undo {made.id}` takes it back.", file=sys.stderr)
         raise
     return made.id
+
+
+def _refusal(made: Plan, declared: Declared) -> CliError:
+    """All that is wrong with a plan, and where it is declared."""
+    policy = made.decision.reasons if made.decision.verdict == "refuse" else ()
+    words = (*map(problem_line, made.problems), *policy, *places(made, declared))
+    return CliError("\n".join((*dict.fromkeys(words), "Nothing was written.")))
 
 
 def _line(edit: Edit) -> str:
