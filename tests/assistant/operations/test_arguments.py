@@ -136,3 +136,8 @@ def test_several_errors_are_told_at_once_and_long_values_in_short() -> None:
     errors = Arguments(SCHEMA).errors({"page": "x" * 500, "lable": 1})
     assert len(errors) == 3
     assert all(len(error) < 130 for error in errors)
+
+
+def test_half_a_surrogate_pair_is_told_before_anything_stumbles_over_it() -> None:
+    (error,) = Arguments({"type": "object"}).errors({"reason": {"\ud800": 1}})
+    assert "surrogate pair" in error

@@ -57,6 +57,10 @@ class Arguments:
     def errors(self, arguments: Mapping[str, Any]) -> list[str]:
         """What is wrong, for instance ``lable: there is no such argument; did you mean label?``"""
         given = dict(arguments)
+        try:
+            json.dumps(given, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return ["a text holds half of a \\u surrogate pair; write the whole character"]
         return list(
             dict.fromkeys(
                 words for error in self._validator.iter_errors(given) for words in self._words(error)
