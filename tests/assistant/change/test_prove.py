@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from gatechat.assistant.admin_client import AdminClient
 from gatechat.assistant.change import prove
 from gatechat.assistant.change.execute import Done
 from gatechat.assistant.change.model import Action, Edit, Probe, State, Target
 from gatechat.assistant.change.plan import PlanRequest
 from gatechat.assistant.change.policy import Policy
 from gatechat.assistant.change.resolve import Operation
+from gatechat.assistant.change.resources import Resources
 from gatechat.assistant.ledger import Held
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.view.exchange import Reply
@@ -160,3 +162,13 @@ async def test_the_control_api_shows_what_the_data_plane_has(
 async def test_of_what_the_control_api_does_not_tell_it_proves_nothing() -> None:
     edit = Edit(Action.CREATE, Target("consumers", "jack"), None, {"username": "jack"}, None)
     assert await prove.served([Done(edit, "done")], "http://127.0.0.1:1") is None
+
+
+async def test_what_cannot_be_read_back_counts_as_it_was_written() -> None:
+    edit = Edit(Action.CREATE, Target("routes", "1"), None, {"uri": "/a"}, None)
+    done = Done(edit, "done")
+    admin = AdminClient(f"http://127.0.0.1:{rig.free_port()}", None, 1)
+    proof = await prove.read_back([done], Resources(admin))
+    await admin.close()
+    assert not proof.passed
+    assert done.left == Held({"uri": "/a"}, None)

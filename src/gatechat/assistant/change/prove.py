@@ -16,6 +16,7 @@ from urllib.parse import quote
 from gatechat.assistant.change.execute import Done
 from gatechat.assistant.change.model import Probe, Proof, Target
 from gatechat.assistant.change.resources import Refused, Resources, as_written
+from gatechat.assistant.ledger import Held
 from gatechat.assistant.problem import Problem
 from gatechat.assistant.view.exchange import Reply, exchange
 
@@ -38,7 +39,7 @@ Source: "Control API" of the APISIX documentation.
 
 
 async def read_back(steps: Sequence[Done], resources: Resources) -> Proof:
-    """Reads every resource again and keeps what it is now in its step."""
+    """Reads every resource again and keeps what it is now in its step; where it cannot, what was written."""
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def look(done: Done) -> str:
@@ -46,6 +47,7 @@ async def read_back(steps: Sequence[Done], resources: Resources) -> Proof:
             async with turns:
                 done.left = await resources.get(done.edit.target)
         except (Problem, Refused) as error:
+            done.left = None if done.edit.after is None else Held(done.edit.after, None)
             return f"{_name(done.edit.target)} cannot be read ({error})"
         there = as_written(done.edit.target, done.edit.after, done.left)
         return "" if there else f"{_name(done.edit.target)} is not as planned"
