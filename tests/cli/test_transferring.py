@@ -400,6 +400,15 @@ async def test_what_an_older_release_cannot_check_is_taken_back_when_it_refuses_
     assert not any(release.api.held.values())
 
 
+async def test_a_kind_that_an_older_release_lacks_is_said_before_anything_is_written(
+    release: Release,
+) -> None:
+    release.api.without_kinds = ("secrets",)
+    with pytest.raises(CliError, match=r"secrets/vault/1: this gateway has no secrets"):
+        await release.take(EVERYTHING)
+    assert release.api.writes == []
+
+
 async def test_a_refusal_on_the_way_takes_back_what_was_written_and_says_so(
     release: Release, capsys: pytest.CaptureFixture[str]
 ) -> None:

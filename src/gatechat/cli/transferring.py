@@ -18,7 +18,7 @@ import typer
 from gatechat.apisix.kinds import KINDS
 from gatechat.assistant import transfer
 from gatechat.assistant.admin_client import AdminClient
-from gatechat.assistant.change.catalogue import Catalogues
+from gatechat.assistant.change.catalogue import Catalogue, Catalogues
 from gatechat.assistant.change.execute import Progress, in_order
 from gatechat.assistant.change.model import Edit, Plan, State
 from gatechat.assistant.change.redact import Redactor, encrypted_fields
@@ -27,7 +27,7 @@ from gatechat.assistant.change.telling import problem_line
 from gatechat.assistant.core import POLICY_FILE, Core
 from gatechat.assistant.declarative import Configuration, Declared, from_yaml, to_yaml
 from gatechat.assistant.problem import Problem
-from gatechat.assistant.reconcile import reconcile
+from gatechat.assistant.reconcile import reconcile, with_defaults
 from gatechat.assistant.settings import AssistantSettings, SettingsError
 from gatechat.assistant.view import text
 from gatechat.cli.approving import owner
@@ -136,9 +136,10 @@ async def _put(core: Core, declared: Declared, reason: str, *, dry_run: bool) ->
     """
     there = await core.live.configuration(max_age=0)
     everything = replace(declared, covered=frozenset(KINDS))
-    found = reconcile(everything, there, core.drafts.redactor, await core.drafts.catalogue(), delete=False)
+    catalogue = await core.drafts.catalogue()
+    found = reconcile(everything, there, core.drafts.redactor, catalogue, delete=False)
     for edit in in_order(found.edits):
-        print(f"  {_line(edit)}")
+        print(f"  {_line(edit, catalogue)}")
     print(f"{_count(len(found.edits))} to write to {core.settings.admin_url}; {found.same} there already.")
     if found.extra:
         print(f"Only there, and left alone: {text.listed(found.extra, _NAMED)}.")
@@ -175,12 +176,15 @@ def _refusal(made: Plan, declared: Declared) -> CliError:
     return CliError("\n".join((*dict.fromkeys(words), "Nothing was written.")))
 
 
-def _line(edit: Edit) -> str:
-    """Names fields, never values."""
+def _line(edit: Edit, catalogue: Catalogue) -> str:
+    """Names fields, never values; not those that the gateway fills in."""
     name = text.line(f"{edit.target.kind}/{edit.target.id}", 500)
     if edit.before is None or edit.after is None:
         return f"+ {name}"
-    before, after = clean(edit.before), clean(edit.after)
+    before, after = (
+        with_defaults(edit.target.kind, edit.target.id, clean(side), catalogue)
+        for side in (edit.before, edit.after)
+    )
     fields = sorted(
         field
         for field in {*before, *after} - {*KINDS[edit.target.kind].hidden}

@@ -28,7 +28,7 @@ from gatechat.assistant.change.redact import (
     marked,
 )
 from gatechat.assistant.change.references import name_of, references
-from gatechat.assistant.change.words import instead
+from gatechat.assistant.change.words import instead, no_such_kind
 from gatechat.assistant.view.configuration import Configuration
 
 _STAND_IN: Final = "a-secret-that-a-person-will-enter-0000"
@@ -86,6 +86,7 @@ class Checker:
                 found += self._inline_secrets(edit)
         found += await self.addresses(edits)
         if ask:
+            found += _absent(edits, after)
             found += references(edits, after)
             for several in by_schema.values():
                 found += several[:_MOST_OF_ONE]
@@ -214,6 +215,14 @@ class Checker:
             if answer.status == 400:
                 found.append(_gateway_problem(target, _words(answer.body)))
         return found
+
+
+def _absent(edits: Sequence[Edit], there: Configuration) -> Iterator[Problem]:
+    """Resources of kinds that the gateway does not have."""
+    for edit in edits:
+        if edit.target.kind in there.absent:
+            text, fix = no_such_kind(edit.target.kind)
+            yield Problem(edit.target, name_of(edit.target), text, fix=fix)
 
 
 def _same(secret: Secret) -> tuple[str, str]:

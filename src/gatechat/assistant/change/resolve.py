@@ -15,14 +15,12 @@ from gatechat.assistant.change.execute import in_order
 from gatechat.assistant.change.model import JSON, Action, Edit, Problem, Target
 from gatechat.assistant.change.redact import Redactor, Unrestorable
 from gatechat.assistant.change.selection import Where, select
-from gatechat.assistant.change.words import instead, listed, slug
+from gatechat.assistant.change.words import instead, listed, no_such_kind, slug
 from gatechat.assistant.problem import Problem as AdminProblem
 from gatechat.assistant.view.configuration import Configuration, Item
 
 _SET_BY_THE_GATEWAY: Final = ("create_time", "update_time")
 _ONE_OR_MANY: Final = (("uri", "uris"), ("host", "hosts"), ("remote_addr", "remote_addrs"))
-_ABSENT: Final = {"stream_routes": "Apache APISIX has them with its stream proxy on (apisix.proxy_mode)"}
-"""Why a gateway may be without a kind."""
 _EITHER: Final = (*_ONE_OR_MANY, ("upstream", "upstream_id"), ("sni", "snis"))
 _LINKS: Final[Mapping[str, str]] = {
     "upstream_id": "upstreams",
@@ -126,8 +124,7 @@ class _Resolving:
         if kind not in KINDS:
             raise _Refused(f'kind "{kind}": there is no such kind', instead(kind, KINDS))
         if kind in self.configuration.absent:
-            fix = _ABSENT.get(kind, "newer versions of APISIX may have them")
-            raise _Refused(f"this gateway has no {kind}", fix)
+            raise _Refused(*no_such_kind(kind))
         if action is not Action.DELETE and not isinstance(operation.value, Mapping):
             raise _Refused(
                 f"{action.value} needs a value", "give the resource, or for merge what changes in it"

@@ -9,6 +9,8 @@ from typing import Final
 
 _CLOSE: Final = 0.66
 _MOST_LISTED: Final = 12
+_ABSENT: Final = {"stream_routes": "Apache APISIX has them with its stream proxy on (apisix.proxy_mode)"}
+"""Why a gateway may be without a kind."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -50,3 +52,8 @@ def slug(text: str) -> str:
 
 def _plain(name: str) -> str:
     return re.sub(r"[-_\s]", "", name).lower()
+
+
+def no_such_kind(kind: str) -> tuple[str, str]:
+    """What to say of a kind that a gateway does not have, and what helps."""
+    return f"this gateway has no {kind}", _ABSENT.get(kind, "newer versions of APISIX may have them")
