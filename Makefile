@@ -14,7 +14,7 @@ up: $(RUN) ## the whole of gatechat on this machine: gateway, assistant and a de
 
 test: $(DEV) ## every test, against the real Envoy and a real browser (ARGS="tests/cli -k port" for some)
 	@.ci/debian chromium fonts-dejavu-core
-	@python -m pytest $(ARGS)
+	@python -m pytest -n 2 --dist loadfile $(ARGS)
 
 judge: $(DEV) ## Apache APISIX's own tests against the gateway (APISIX=path of its source, ARGS="--only t/admin/routes.t")
 	@python -m tests.judge --apisix "$(APISIX)" $(ARGS)
