@@ -219,6 +219,25 @@ HERE: dict[str, dict[str, Any]] = {
             ],
             "/open falls to routes/n",
         ),
+        *(
+            ([operation("create", "routes", "n", {**value, **B})], line)
+            for value, line in (
+                ({"uri": "/pay/refunds"}, "become reachable without authentication: /pay/refunds"),
+                ({"uri": "/pay/refunds", "plugins": KEY}, "/pay/refunds leaves routes/pay for routes/n"),
+                (
+                    {"uri": "/pay/*", "priority": 1, "methods": ["POST"]},
+                    "POST /pay/* leaves routes/pay for routes/n",
+                ),
+                (
+                    {"uri": "/pay/*", "priority": 1, "methods": ["POST"]},
+                    "become reachable without authentication: POST /pay/*",
+                ),
+                (
+                    {"uri": "/pay/*", "priority": 1, "vars": [["arg_a", "==", "1"]]},
+                    "become reachable without authentication: /pay/*",
+                ),
+            )
+        ),
         (
             [operation("create", "plugin_metadata", "cors", {"a": 1})],
             "settings of cors change everywhere it runs; nothing uses it now",
@@ -234,6 +253,27 @@ def test_what_a_plan_does_is_said_in_words(operations: list[Any], line: str | No
         assert not [it for it in lines if "shadow" in it]
     else:
         assert lines == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "opened"),
+    [
+        (operation("delete", "routes", "pay"), "/pay/*"),
+        (operation("merge", "routes", "pay", {"status": 0}), "/pay/*"),
+        (operation("merge", "routes", "pay", {"host": "a.example"}), "/pay/*"),
+        (operation("merge", "routes", "pay", {"vars": [["http_x", "==", "1"]]}), "/pay/*"),
+        (operation("merge", "routes", "pay", {"remote_addr": "10.0.0.1"}), "/pay/*"),
+        (
+            operation("merge", "routes", "pay", {"methods": ["GET", "HEAD", "OPTIONS", "PUT", "PATCH"]}),
+            "POST, DELETE /pay/*",
+        ),
+        (operation("merge", "routes", "pay", {"priority": 7}), ""),
+        (operation("merge", "routes", "all", {"priority": 7}), ""),
+    ],
+)
+def test_what_a_guarded_route_leaves_to_an_open_one_is_opened(change: Any, opened: str) -> None:
+    here = {**HERE, "routes": {**HERE["routes"], "all": {"uri": "/*", **B}}}
+    assert case(here, change).impact.opened == ((opened,) if opened else ())
 
 
 def test_long_lists_are_cut_and_counted() -> None:

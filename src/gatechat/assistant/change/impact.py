@@ -22,6 +22,7 @@ _MOST_LISTED: Final = 5
 _MOST_TRIED: Final = 200
 """Routes that are tried against a changed one for shadowing."""
 _WORDS_ONLY: Final = frozenset({"name", "desc", "labels"})
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _ANYTHING: Final = "x"
 """What a wildcard is tried with."""
 _NAMED_HOST: Final = "any-host.invalid"
@@ -160,6 +161,7 @@ class _Comparison:
     def __init__(self, before: Configuration, after: Configuration, edits: Sequence[Edit]) -> None:
         self._edits = [edit for edit in edits if not _only_words(edit)]
         self._whole = (before, after)
+        self._routers: dict[tuple[bool, str], Router] = {}
         old, new = effective(before), effective(after, like=before)
         ids = sorted(self._affected(before) | self._affected(after))
         self._before = {id: old.route(id) for id in ids if id in before.all("routes")}
@@ -172,12 +174,15 @@ class _Comparison:
             (it.target.id, it.after) for it in self._edits if it.target.kind == "routes" and it.after
         )
 
-    def _answering(self, configuration: Configuration, request: Request) -> list[str]:
-        """The routes that answer, or might, in their order. Those that cannot take the path are left out."""
-        ids = _paths(self._whole[0]).above(request.path) | self._written.above(request.path)
-        routes = configuration.all("routes")
-        router = Router(configuration, (id for id in ids if id in routes))
-        return [it.route for it in router.explain(request).possible]
+    def _answering(self, configuration: Configuration, place: tuple[str, str], method: str) -> list[str]:
+        """The routes that answer there, or might, in their order."""
+        request = _sample(place, method)
+        key = (configuration is self._whole[1], request.path)
+        if key not in self._routers:
+            ids = _paths(self._whole[0]).above(request.path) | self._written.above(request.path)
+            routes = configuration.all("routes")  # those that cannot take the path are left out
+            self._routers[key] = Router(configuration, (id for id in ids if id in routes))
+        return [it.route for it in self._routers[key].explain(request).possible]
 
     def _affected(self, configuration: Configuration) -> set[str]:
         """The routes that an edit reaches, directly or through what they refer to."""
@@ -209,19 +214,28 @@ class _Comparison:
         pairs = [(self._before.get(id), self._after.get(id)) for id in {**self._before, **self._after}]
         laid = [(one, other) for one, other in pairs if _laid_otherwise(one, other)]
         old, new = (_places(filter(None, side)) for side in zip(*laid, strict=True)) if laid else ({}, {})
-        started = sorted(new.keys() - old.keys())
+        fresh = sorted(new.keys() - old.keys())
         fell, gone = self._falls(sorted(old.keys() - new.keys()), old)
         both = [(one, other) for one, other in pairs if one and other and one.on and other.on]
         run = [(one, other) for one, other in both if _runs_otherwise(one, other)]
         takes, shadow_lines, opened_by_shadow = self._shadows([other for _, other in laid if other])
+        started, left = self._starts(fresh, new, takes)
+        opened = (
+            *(_where(other) for one, other in run if not one.open and other.open),
+            *opened_by_shadow,
+            *self._opened_by_others(laid),
+        )
         return Impact(
             started=tuple(_place(it) for it in started),
             stopped=tuple(gone),
             changed=tuple(_said(both, _changes)),
-            moved=(*fell, *_said(both, _moves)),
-            opened=tuple(_where(other) for one, other in run if not one.open and other.open)
-            + tuple(opened_by_shadow),
-            open_new=tuple(_place(it) for it in started if any(route.open for route in new[it])),
+            moved=(*fell, *left, *_said(both, _moves)),
+            opened=tuple(dict.fromkeys(opened)),
+            open_new=tuple(
+                _place(it)
+                for it in fresh
+                if any(route.open for route in new[it]) and _place(it) not in opened
+            ),
             closed=tuple(_where(other) for one, other in run if one.open and not other.open),
             unlimited=tuple(_where(other) for one, other in run if one.limits and not other.limits),
             unprotected=tuple(_said(run, _unprotected)),
@@ -238,12 +252,54 @@ class _Comparison:
         """Places that no route names any more: those that another takes over, and those that are gone."""
         fell, gone = [], []
         for place in stopped:
-            heirs = self._answering(self._whole[1], _sample(place, old[place][0].methods))
+            heirs = self._answering(self._whole[1], place, _method(old[place][0]))
             if heirs and heirs[0] not in {it.id for it in old[place]}:
                 fell.append(f"{_place(place)} falls to routes/{heirs[0]}")
             else:
                 gone.append(_place(place))
         return fell, gone
+
+    def _starts(
+        self,
+        fresh: Sequence[tuple[str, str]],
+        new: Mapping[tuple[str, str], list[Route]],
+        takes: Sequence[str],
+    ) -> tuple[list[tuple[str, str]], list[str]]:
+        """Places that nobody answered before, and those that another did, but for what ``takes`` tells."""
+        started, left = [], []
+        for place in fresh:
+            method = _method(new[place][0])
+            was, now = (self._answering(it, place, method)[:1] for it in self._whole)
+            if not was:
+                started.append(place)
+            elif (
+                was != now and f"routes/{now[0]} now shadows routes/{was[0]} at {_place(place)}" not in takes
+            ):
+                methods = f"{', '.join(new[place][0].methods)} " if new[place][0].methods else ""
+                left.append(f"{methods}{_place(place)} leaves routes/{was[0]} for routes/{now[0]}")
+        return started, left
+
+    def _opened_by_others(self, laid: Sequence[tuple[Route | None, Route | None]]) -> Iterator[str]:
+        """Places where a route that asks who calls answered, and another that does not may answer now."""
+        routes = [route for pair in laid for route in pair if route and route.on]
+        changed = {route.id for route in routes}
+        for place, there in _places(routes).items():
+            methods = _METHODS if any(route.methods for route in there) else ("GET",)
+            opened = [method for method in methods if self._opens(place, method, changed)]
+            if opened:
+                some = f"{', '.join(opened)} " if len(opened) < len(methods) else ""
+                yield f"{some}{_place(place)}"
+
+    def _opens(self, place: tuple[str, str], method: str, changed: set[str]) -> bool:
+        before, after = self._whole
+        was, now = (self._answering(it, place, method) for it in self._whole)
+        for asks in (id for id in was if not effective(before).route(id).open):
+            for other in (id for id in now if id != asks and effective(after).route(id).open):
+                first = other in was and was.index(other) < was.index(asks) and other not in changed
+                last = asks in now and now.index(asks) < now.index(other) and asks not in changed
+                if not first and not last:
+                    return True
+        return False
 
     def _shadows(self, changed: Sequence[Route]) -> tuple[list[str], list[str], list[str]]:
         """Changed routes that take requests from others, those that get none, and what that opens."""
@@ -253,14 +309,13 @@ class _Comparison:
         before, after = self._whole
         for route in changed:
             for place in dict.fromkeys(_of(route)) if route.on else ():
-                answering = self._answering(after, _sample(place, route.methods))
+                answering = self._answering(after, place, _method(route))
                 if answering and route.id not in answering:
                     covered[f"routes/{route.id} is shadowed at {_place(place)} by routes/{answering[0]}"] = (
                         None
                     )
                 for other, theirs in self._within(route, place):
-                    request = _sample(theirs, other.methods)
-                    was, now = (self._answering(it, request)[:1] for it in (before, after))
+                    was, now = (self._answering(it, theirs, _method(other))[:1] for it in (before, after))
                     if was == [other.id] and now == [route.id]:
                         takes[f"routes/{route.id} now shadows routes/{other.id} at {_place(theirs)}"] = None
                         if route.open and not other.open:
@@ -405,13 +460,17 @@ def _place(place: tuple[str, str]) -> str:
     return f"{place[0]}{place[1]}"
 
 
-def _sample(place: tuple[str, str], methods: Sequence[str]) -> Request:
-    """A request that belongs to a place."""
+def _sample(place: tuple[str, str], method: str) -> Request:
+    """Any request that belongs to a place."""
     host, uri = place
     path = "/".join(
         _ANYTHING if part.startswith(":") else part for part in uri.replace("*", _ANYTHING).split("/")
     )
-    return Request(methods[0] if methods else "GET", path, host.replace("*", _ANYTHING) or _NAMED_HOST)
+    return Request(method, path, host.replace("*", _ANYTHING) or _NAMED_HOST, any=True)
+
+
+def _method(route: Route) -> str:
+    return route.methods[0] if route.methods else "GET"
 
 
 def _laid_otherwise(one: Route | None, other: Route | None) -> bool:

@@ -36,6 +36,7 @@ class Request:
 
     ``address`` is the client's, None when it is not known. Headers that are not named are taken as not sent.
     ``parameters`` are what a path's pattern found, None when the gateway does not tell them to conditions.
+    ``any`` stands for every request to this path: what it does not say is not known, instead of not sent.
     """
 
     method: str
@@ -45,6 +46,7 @@ class Request:
     address: str | None = None
     scheme: str | None = None
     parameters: Mapping[str, str] | None = None
+    any: bool = False
 
     @property
     def raw_path(self) -> str:
@@ -88,16 +90,17 @@ class Request:
 
     def variable(self, name: str) -> Value:
         """What nginx and APISIX call by this name, while a route is looked for."""
+        unsaid = UNKNOWN if self.any else None
         if name.startswith("arg_"):
-            return self._arguments.get(name[4:])
+            return self._arguments.get(name[4:], unsaid)
         if name.startswith("cookie_"):
-            return self._cookies.get(name[7:])
+            return self._cookies.get(name[7:], unsaid)
         if name == "http_host":
             return self.host or None
         if name.startswith("http_"):
             wanted = name[5:].lower()
             headers = (value for header, value in self.headers.items() if header.replace("-", "_") == wanted)
-            return next(headers, None)
+            return next(headers, unsaid)
         if name.startswith("uri_param_") and self.parameters is not None:
             return self.parameters.get(name[10:])
         if name in _NOT_YET:
@@ -107,20 +110,21 @@ class Request:
     @cached_property
     def _plain(self) -> Mapping[str, Value]:
         address: Value = UNKNOWN if self.address is None else self.address
+        unsaid = UNKNOWN if self.any else None
         return {
             "uri": self.path,
             "document_uri": self.path,
-            "request_uri": self.target,
-            "args": self.query or None,
-            "query_string": self.query or None,
-            "is_args": "?" if self.query else "",
+            "request_uri": UNKNOWN if self.any else self.target,
+            "args": self.query or unsaid,
+            "query_string": self.query or unsaid,
+            "is_args": "?" if self.query else UNKNOWN if self.any else "",
             "host": self.plain_host,
             "request_method": self.method,
             "method": self.method,
             "scheme": self.scheme or UNKNOWN,
             "remote_addr": address,
-            "content_type": self.headers.get("content-type"),
-            "content_length": self.headers.get("content-length"),
+            "content_type": self.headers.get("content-type", unsaid),
+            "content_length": self.headers.get("content-length", unsaid),
         }
 
 
