@@ -302,6 +302,27 @@ async def test_a_secret_is_entered_by_a_person_and_seen_by_nobody_else(bench: Be
     assert bench.admin.values == {}
 
 
+async def test_a_secret_goes_only_where_its_marker_stands_whatever_ids_hold(bench: Bench) -> None:
+    """Ids may hold dots: the path of the second reads like a label of the first."""
+    path = "credentials/jack/credentials/c.labels.plugins.key-auth.key"
+    bench.drafts.secrets = (path,)
+    first = {"labels": {"team": "a"}}
+    second = {"plugins": {"key-auth": {"key": "[generate]"}}}
+    with bench.changes() as changes:
+        both = [
+            bench.admin.edit("credentials", "jack/credentials/c", first),
+            bench.admin.edit("credentials", "jack/credentials/c.labels", second),
+        ]
+        plan = await changes.plan(both, ANNA)
+        await changes.enter(plan.id, {path: "s3cr3t-canary"}, PERSON)
+        await changes.approve(plan.id, PERSON, "console")
+        await changes.apply(plan.id, ANNA)
+    assert bench.admin.values == {
+        ("credentials", "jack/credentials/c"): first,
+        ("credentials", "jack/credentials/c.labels"): {"plugins": {"key-auth": {"key": "s3cr3t-canary"}}},
+    }
+
+
 async def test_secrets_of_plans_stay_out_of_the_chain(bench: Bench) -> None:
     bench.admin.hold(
         "consumers", "jack", {"username": "jack", "plugins": {"key-auth": {"key": "old-canary"}}}

@@ -193,6 +193,25 @@ async def test_a_secret_to_come_is_no_error(admin: AdminClient, marker: str) -> 
         assert await told(admin, [consumer({"key": marker})]) == []
 
 
+@pytest.mark.parametrize("marker", [ENTER, GENERATE])
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("labels.db", {"labels": {"db": "MARKER"}}),
+        (
+            "plugins.response-rewrite.headers.set.X-Any",
+            {"plugins": {"response-rewrite": {"headers": {"set": {"X-Any": "MARKER"}}}}},
+        ),
+    ],
+)
+async def test_no_person_is_asked_for_a_secret_that_all_could_read(
+    admin: AdminClient, path: str, value: dict[str, Any], marker: str
+) -> None:
+    asked = json.loads(json.dumps(value).replace("MARKER", marker))
+    found = await told(admin, [route(**asked)], secrets_allowed=True)
+    assert [it.path for it in found if "no secret field" in it.message] == [f"routes/r.{path}"]
+
+
 async def test_secrets_in_plain_text_pass_where_the_policy_allows_them(admin: AdminClient) -> None:
     assert await told(admin, [consumer({"key": "hunter2"})], secrets_allowed=True) == []
 

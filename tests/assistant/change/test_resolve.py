@@ -292,6 +292,38 @@ def test_a_redacted_value_keeps_the_secret_that_is_there() -> None:
     assert edit.after == {"username": "jack", "plugins": {"key-auth": {"key": "one"}}, "desc": "x"}
 
 
+PAIR = {"plugins": {"my-own": {"headers": {"name": "X-Api-Key", "value": "the-canary"}}}}
+REVEALING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "a condition on another header": (
+        {"vars": [["http_x_api_key", "==", "the-canary"]]},
+        {"vars": [["http_x_any", "==", REDACTED]]},
+    ),
+    "a condition that moves in its list": (
+        {"vars": [["http_x_api_key", "==", "the-canary"]]},
+        {"vars": [["http_a", "==", "b"], ["http_x_any", "==", REDACTED]]},
+    ),
+    "another name in a pair": (PAIR, {"plugins": {"my-own": {"headers": {"name": "X-Any"}}}}),
+    "another name, and what cannot be kept": (
+        PAIR,
+        {"desc": REDACTED, "plugins": {"my-own": {"headers": {"name": "X-Any"}}}},
+    ),
+    "a field that explains the key away": (
+        {"plugins": {"my-own": {"key": "the-canary"}}},
+        {"plugins": {"my-own": {"hash_on": "vars"}}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REVEALING)
+def test_a_secret_that_is_kept_stays_a_secret(name: str) -> None:
+    before, patch = REVEALING[name]
+    here = {"routes": {"1": {"uri": "/a"} | before}}
+    found = resolved(here, operation("merge", "routes", "1", patch))
+    assert found.problems
+    assert "the-canary" not in str([Redactor().redact("routes", it.after) for it in found.edits])
+    assert "the-canary" not in str(found.problems)
+
+
 def test_replace_may_create_what_is_missing_where_it_is_put() -> None:
     edit = only(operation("replace", "routes", "new", {"uri": "/n"}, create_missing=True))
     assert (edit.action, edit.target.id) == (Action.CREATE, "new")

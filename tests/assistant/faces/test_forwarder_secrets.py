@@ -82,6 +82,21 @@ async def test_a_patch_keeps_what_it_gives_redacted(jack: GatewayUnderTest, tmp_
             assert now["plugins"]["proxy-rewrite"]["headers"] == kept
 
 
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+async def test_a_secret_that_is_kept_is_not_put_where_all_read_it(
+    method: str, jack: GatewayUnderTest, tmp_path: Path
+) -> None:
+    path, value = HIDDEN["a header that must be there"]
+    jack.put(path, _whole(jack, path, value))
+    elsewhere = _whole(jack, path, value) | {"vars": [["http_x_any", "==", REDACTED]]}
+    async with assistant(jack, tmp_path, 'pass_through = "high"') as client:
+        answer = await client.request(method, f"/apisix/admin/{path}", json=elsewhere)
+        assert answer.status_code == 400, answer.text
+        assert "vars.0.2" in answer.text
+        assert SECRET not in answer.text
+        assert SECRET not in (await client.get(f"/apisix/admin/{path}")).text
+
+
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "POST"])
 async def test_a_redacted_value_where_no_secret_is_to_keep_is_refused(
     method: str, gateway: GatewayUnderTest, tmp_path: Path

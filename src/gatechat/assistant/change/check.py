@@ -84,6 +84,8 @@ class Checker:
         if not secrets_allowed:
             for edit in edits:
                 found += self._inline_secrets(edit)
+        for edit in edits:
+            found += self._misplaced(edit)
         found += await self.addresses(edits)
         if ask:
             found += _absent(edits, after)
@@ -129,6 +131,17 @@ class Checker:
             if _same(secret) not in there:
                 text = "a secret in plain text: whoever reads this conversation could use it"
                 yield Problem(edit.target, f"{name_of(edit.target)}.{secret.dotted}", text, REDACTED, ADVICE)
+
+    def _misplaced(self, edit: Edit) -> Iterator[Problem]:
+        """Where a person's secret would be read by all."""
+        kind, after = edit.target.kind, _standing_in(edit.after)
+        secret = {it.dotted for it in self.redactor.secrets(kind, after, edit.target.id)}
+        for path in marked(edit.after, (ENTER, GENERATE)):
+            if path not in secret:
+                text = f"this is no secret field: what stands here is shown to all, so {ENTER} is for others"
+                yield Problem(
+                    edit.target, f"{name_of(edit.target)}.{path}", text, fix="write the value itself"
+                )
 
     async def addresses(self, edits: Sequence[Edit]) -> list[Problem]:
         """What the edits would make the gateway connect to and must not, by what names mean now."""

@@ -13,7 +13,7 @@ from gatechat.assistant.change.execute import Done, Execution
 from gatechat.assistant.change.model import Edit, Plan, Proof, State
 from gatechat.assistant.change.plan import Drafts
 from gatechat.assistant.change.policy import Policy
-from gatechat.assistant.change.redact import Secret
+from gatechat.assistant.change.redact import REVEALS, Secret
 from gatechat.assistant.change.resources import Resources, words_of
 from gatechat.assistant.change.runs import Runs
 from gatechat.assistant.change.shown import shown
@@ -55,6 +55,7 @@ class Passing:
         edit = write.edit(there)
         if edit is None:
             return not_there()
+        self._refuse_to_reveal(edit)
         reason = f"{write.method} {write.target.kind}/{write.target.id}".rstrip("/")
         plan = self._decided(await self._drafts.of_edits((edit,), reason, who, checked=False), who)
         if plan.state is State.WAITING:
@@ -73,6 +74,12 @@ class Passing:
             return Waiting(plan)
         await asyncio.to_thread(self._records.planned_and_begun, plan, who)
         return await self._pass_on(plan, edit, write, who)
+
+    def _refuse_to_reveal(self, edit: Edit) -> None:
+        kind, id = edit.target.kind, edit.target.id
+        _, told = self._records.redactor().covered(kind, edit.before, edit.after, id)
+        if told:
+            raise Failure(400, f"{told[0]}: {REVEALS}")
 
     def _decided(self, plan: Plan, who: Principal) -> Plan:
         """What the policy's ``pass_through`` lets pass at once, if its risk is the only reason to ask."""

@@ -28,6 +28,10 @@ ENTER: Final = "[enter]"
 """Written where a secret belongs, it means: a person will enter it on the plan's page."""
 GENERATE: Final = "[generate]"
 """Written where a secret belongs, it means: make one and show it to the person on the plan's page, once."""
+REVEALS: Final = (
+    "the secret that is there would be no secret here any more, and be read by all: write it anew"
+)
+"""What is wrong with a change that ``Redactor.covered`` finds."""
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -208,6 +212,23 @@ class Redactor:
         """
         hidden = self.redact(kind, old, id)
         return _restored(new, old, hidden, ())
+
+    def covered(self, kind: str, before: JSON, after: JSON, id: str = "") -> tuple[JSON, list[str]]:
+        """``after`` without the secrets of ``before`` that it would show, and where it would. What is around
+        a value says whether it is secret: renamed to X-Any, the header X-Api-Key would tell its old value.
+        """
+        shown = set(_leaves(self.redact(kind, before, id)))
+        kept = {(_names(it.path), str(it.value)) for it in self.secrets(kind, before, id)} - shown
+        told: list[str] = []
+
+        def cover(path: Path, value: JSON) -> JSON:
+            if (_names(path), str(value)) not in kept:
+                return value
+            told.append(".".join(map(str, path)))
+            return REDACTED
+
+        hidden = self.redact(kind, after, id) if kept else after
+        return (_both(after, hidden, cover) if kept else after), told
 
     def _mapped(self, kind: str, value: JSON, id: str, change: Callable[[Path, JSON], JSON]) -> JSON:
         if not isinstance(value, dict):
@@ -459,6 +480,29 @@ def _restored_list(new: list[JSON], old: JSON, hidden: JSON, at: Path) -> list[J
         taken.add(place)
         result.append(_restored(part, olds[place], hiddens[place], (*at, number)))
     return result
+
+
+def _names(path: Path) -> Path:
+    """A path without the places in lists, whose entries move."""
+    return tuple(step for step in path if isinstance(step, str))
+
+
+def _leaves(value: JSON, at: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Every single value, as text, with the names above it."""
+    if isinstance(value, dict | list):
+        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _leaves(part, (*at, name))
+    else:
+        yield _names(at), str(value)
+
+
+def _both(value: JSON, hidden: JSON, change: Callable[[Path, JSON], JSON], at: Path = ()) -> JSON:
+    """A copy of ``value``, changed in each place that ``hidden``, which is its redacted copy, shows."""
+    if isinstance(value, dict):
+        return {name: _both(part, hidden[name], change, (*at, name)) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_both(part, hidden[n], change, (*at, n)) for n, part in enumerate(value)]
+    return change(at, value) if value == hidden else value
 
 
 def _holds_redacted(value: JSON) -> bool:

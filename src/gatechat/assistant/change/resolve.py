@@ -13,7 +13,7 @@ from gatechat.apisix.kinds import KINDS
 from gatechat.apisix.schemas import SECRET_MANAGERS
 from gatechat.assistant.change.execute import in_order
 from gatechat.assistant.change.model import JSON, Action, Edit, Problem, Target
-from gatechat.assistant.change.redact import Redactor, Unrestorable
+from gatechat.assistant.change.redact import REVEALS, Redactor, Unrestorable
 from gatechat.assistant.change.selection import Where, select
 from gatechat.assistant.change.words import instead, listed, no_such_kind, slug
 from gatechat.assistant.problem import Problem as AdminProblem
@@ -215,13 +215,16 @@ class _Resolving:
         shown = {
             name: part for name, part in wanted.items() if not (there and name in hidden and _marked(part))
         }
+        fix = "leave it out of a merge, give a reference ($env://NAME, $secret://…), or write [enter]"
         try:
             restored = self.redactor.restore(target.kind, shown, base, target.id)
         except Unrestorable as error:
-            fix = "leave it out of a merge, give a reference ($env://NAME, $secret://…), or write [enter]"
+            restored = shown
             self.problems.append(Problem(target, f"{_path(target)}.{error.path}", error.message, fix=fix))
-            return shown
-        return dict(restored)
+        covered, told = self.redactor.covered(target.kind, base, restored, target.id)
+        for path in told:
+            self.problems.append(Problem(target, f"{_path(target)}.{path}", REVEALS, fix=fix))
+        return dict(covered)
 
     def _delete(self, target: Target, before: dict[str, JSON] | None, version: int | None) -> None:
         self.edits[target] = Edit(Action.DELETE, target, before, None, version)
