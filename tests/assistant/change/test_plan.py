@@ -100,6 +100,11 @@ async def test_a_plan_with_problems_is_refused_whatever_the_policy(admin: AdminC
     assert [it.path for it in plan.problems] == ["routes/a.methods.0"]
 
 
+async def test_a_reference_that_means_nothing_is_told_once(admin: AdminClient) -> None:
+    plan = await planned(admin, route(upstream_id="nowhere"))
+    assert [it.path for it in plan.problems] == ["routes/a.upstream_id"]
+
+
 async def test_a_plan_needs_a_reason(admin: AdminClient) -> None:
     plan = await drafts(admin).of_request(PlanRequest("  ", (route(),)), MODEL)
     assert [it.path for it in plan.problems] == ["reason"]

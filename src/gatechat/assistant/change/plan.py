@@ -160,7 +160,8 @@ class Drafts:
         may_tell = trusted or who.face in self.policy.inline_secrets
         found = list(problems)
         found += self._of_request(reason)
-        found += await self._checker.problems(
+        told = {(it.target, it.path) for it in problems}
+        judged = await self._checker.problems(
             edits,
             changed,
             by_schema,
@@ -170,6 +171,7 @@ class Drafts:
             ask=checked,
             to_enter=secrets,
         )
+        found += [it for it in judged if (it.target, it.path) not in told]
         if any(map(malformed, by_schema.values())):
             what, risks = Impact(), [] if checked else [Reason("malformed", Level.HIGH, _UNTOLD)]
         else:

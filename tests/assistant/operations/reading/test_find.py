@@ -89,6 +89,17 @@ async def test_nothing_found_is_said_in_one_line(core: Reader) -> None:
     assert outcome.text == "0 of 0 upstreams: upstream 10.9.9.9."
 
 
+@pytest.mark.parametrize("where", [{"text": "backend"}, {"id": "b2"}, {"name": "back*"}, {"label": "team=a"}])
+async def test_what_is_of_another_kind_is_told(
+    core: Reader, gateway: GatewayUnderTest, where: dict[str, str]
+) -> None:
+    backend = {"name": "backend", "labels": {"team": "a"}, "nodes": gateway.nodes()}
+    gateway.put("upstreams/b2", backend)
+    outcome = await core.call("find", where=where)
+    assert "0 of 0 routes" in outcome.text
+    assert "Of upstreams: b2" in outcome.text
+
+
 async def test_a_name_that_gives_orders_stays_inside_its_fence(
     core: Reader, gateway: GatewayUnderTest
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from gatechat.apisix.kinds import KINDS
 from gatechat.assistant.change.words import instead
 from gatechat.assistant.operations.arguments import Words, kind_of
 from gatechat.assistant.operations.filters import OTHERWISE, understood
@@ -28,6 +29,8 @@ CALLED: Final = Words(
 )
 _EXAMPLE: Final = '{"plugin": "key-auth"}'
 _MOST_USES: Final = 10
+_OF_EVERY_KIND: Final = frozenset({"text", "id", "name", "label"})
+"""The filters that mean the same for every kind."""
 INPUT: Final = {
     "type": "object",
     "additionalProperties": False,
@@ -61,7 +64,9 @@ async def find(core: Needs, arguments: Mapping[str, Any], who: Principal) -> Out
     data: dict[str, Any] = {"count": len(found), "of": total}
     head = [f"Understood: {text.line('; '.join(notes), 200)}."] if notes else []
     head.append(_count(kind, found, total, where))
-    aside = [*_elsewhere(configuration, kind, where), *(() if found else _unknown(configuration, where))]
+    aside = list(_elsewhere(configuration, kind, where))
+    if not found:
+        aside += [*_unknown(configuration, where), *_of_other_kinds(configuration, kind, where)]
     if kind in configuration.absent:
         head.append(f"This gateway has no {kind}.")
     if kind == "routes" and found and (common := everywhere(configuration)):
@@ -98,6 +103,18 @@ def _elsewhere(configuration: Configuration, kind: str, where: Mapping[str, Any]
     uses = [f"{other}/{id}" for name, other, id in own if name in wanted and other != kind]
     if uses:
         yield f"Also written in {text.listed(uses, _MOST_USES)}."
+
+
+def _of_other_kinds(configuration: Configuration, kind: str, where: Mapping[str, Any]) -> Iterator[str]:
+    """What fits, where the kind was not the right one."""
+    if not where or not where.keys() <= _OF_EVERY_KIND:
+        return
+    fits = {
+        other: [row.id for row in select(configuration, other, where)] for other in KINDS if other != kind
+    }
+    for other, ids in fits.items():
+        if ids:
+            yield text.line(f"Of {other}: {text.ranges(ids)}", 160)
 
 
 def _in_credentials(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
