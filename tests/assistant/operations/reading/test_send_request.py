@@ -87,6 +87,15 @@ async def test_a_key_that_the_backend_sends_back_is_not_told(core: Reader, gatew
     assert "canary-4711" not in outcome.text
 
 
+async def test_a_key_is_not_told_in_parts_either(core: Reader, gateway: GatewayUnderTest) -> None:
+    secret = "s3cr3t-canary-of-the-backend"
+    gateway_secret = {"proxy-rewrite": {"headers": {"set": {"X-Api-Key": secret}}}}
+    route(gateway, plugins=gateway_secret)
+    told = [await core.call("send_request", path="/a", show=show) for show in range(1, 400)]
+    assert any("[redacted]" in outcome.text for outcome in told)
+    assert not any(secret[:6] in outcome.text for outcome in told)
+
+
 async def test_a_long_answer_is_cut_and_more_can_be_asked_for(
     core: Reader, gateway: GatewayUnderTest
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -76,7 +76,10 @@ async def send_request(core: Needs, arguments: Mapping[str, Any], who: Principal
     asked = read_request(target, method, {"user-agent": "gatechat", **headers, "host": host}, None)
     explanation = router(configuration).explain(asked)
     shown = min(arguments.get("show", _SHOWN), _MOST_SHOWN)
-    answer = core.redactor.scrub("\n".join(_answer(reply, shown)), _secrets(core, configuration))
+    secrets = _secrets(core, configuration)
+    longest = max((len(str(it.value)) for it in secrets), default=0)
+    redactor = core.redactor
+    answer = "\n".join(_answer(reply, shown, lambda words: redactor.scrub(words, secrets), longest))
     head = f"{method} {text.line(target, 200)} through {url}: {reply.status} in {reply.milliseconds:.0f} ms."
     by = f"{verdict(explanation)} (worked out from the configuration, not told by the gateway)"
     data = {"status": reply.status, "route": explanation.route}
@@ -91,12 +94,15 @@ def _checked(headers: Mapping[str, str]) -> dict[str, str]:
         raise Problem(400, str(error)) from None
 
 
-def _answer(reply: Reply, most: int) -> Iterable[str]:
+def _answer(reply: Reply, most: int, scrub: Callable[[str], str], longest: int) -> Iterable[str]:
+    """Scrubbed before it is cut: what is left of a secret that was cut looks like none. ``longest``: the
+    characters of the longest secret.
+    """
     for name, value in reply.headers:
         if _OF_INTEREST.fullmatch(name.lower()):
             if name.lower() == "set-cookie":
                 value = f"{value.partition('=')[0]}=[redacted]"
-            yield f"{name.lower()}: {text.line(value, 200)}"
+            yield f"{name.lower()}: {text.line(scrub(value), 200)}"
     if 300 <= reply.status < 400:
         yield "(the redirect was not followed)"
     body = reply.body.decode(errors="replace")
@@ -105,7 +111,9 @@ def _answer(reply: Reply, most: int) -> Iterable[str]:
     if body.count("\ufffd") > len(body) // 20:
         yield f"({len(reply.body)} bytes that are no text)"
         return
-    body = _unindented(body)
+    body = scrub(_unindented(body))
+    if reply.cut:
+        body = body[: max(0, len(body) - longest)]
     yield ""
     yield body[:most]
     if reply.cut or len(body) > most:
