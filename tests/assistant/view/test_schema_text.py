@@ -28,15 +28,20 @@ SCHEMA: dict[str, Any] = {
 def test_a_line_says_type_default_values_limits_and_words() -> None:
     assert list(schema_text.lines(SCHEMA)) == [
         "count*: integer >0.. - How many",
-        'policy: string {local|redis} ="local"',
+        "headers: {name: string}",
         "key!: string",
         "nodes: [object]",
         "  host: string",
-        "headers: {name: string}",
+        'policy: string {local|redis} ="local"',
         "redis_host: string",
         "exactly one of: count | rules + key",
         "if policy is redis: needs redis_host",
     ]
+
+
+def test_the_order_in_which_a_gateway_tells_fields_does_not_count() -> None:
+    other = SCHEMA | {"properties": dict(reversed(SCHEMA["properties"].items()))}
+    assert list(schema_text.lines(other)) == list(schema_text.lines(SCHEMA))
 
 
 def test_what_is_deeper_is_told_to_be_there_and_can_be_asked_for() -> None:

@@ -16,11 +16,12 @@ _LONGEST_VALUE: Final = 60
 def lines(schema: Mapping[str, Any], depth: int = 2, indent: str = "") -> Iterator[str]:
     """``name*: type =default {values} min..max - words``; "*" is needed, "!" is a secret.
 
-    Fields of fields are shown down to ``depth``; deeper ones are "{…}".
+    Those that are needed come first, then by name: APISIX tells them in another order each time. Fields of
+    fields are shown down to ``depth``; deeper ones are "{…}".
     """
     needed = _texts(schema.get("required"))
     secret = {path.split(".")[0] for path in _texts(schema.get("encrypt_fields"))}
-    for name, field in _fields(schema).items():
+    for name, field in sorted(_fields(schema).items(), key=lambda pair: (pair[0] not in needed, pair[0])):
         if name in _SET_BY_THE_GATEWAY or not isinstance(field, Mapping):
             continue
         marks = ("*" if name in needed else "") + ("!" if name in secret else "")
