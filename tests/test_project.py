@@ -286,6 +286,7 @@ TESTED_THROUGH = {
     "apisix/secret_fields.py": "apisix/test_kinds.py",
     "assistant/change/approval.py": "assistant/change/test_changes.py",
     "assistant/change/entering.py": "assistant/change/test_changes.py",
+    "assistant/change/losing.py": "assistant/change/test_impact.py",
     "assistant/change/model.py": "assistant/change/test_changes.py",
     "assistant/change/passing.py": "assistant/change/test_write_through.py",
     "assistant/change/resources.py": "assistant/change/test_execute.py",

@@ -154,6 +154,28 @@ HERE: dict[str, dict[str, Any]] = {
             "consumers jill lose access to /pay/* (consumer-restriction)",
         ),
         (
+            [
+                operation(
+                    "merge",
+                    "routes",
+                    "pay",
+                    {"plugins": {"consumer-restriction": {"type": "consumer_group_id", "blacklist": ["g"]}}},
+                )
+            ],
+            "consumers jack lose access to /pay/* (consumer-restriction)",
+        ),
+        (
+            [
+                operation(
+                    "merge",
+                    "routes",
+                    "pay",
+                    {"plugins": {"key-auth": None, "multi-auth": {"auth_plugins": [{"basic-auth": {}}]}}},
+                )
+            ],
+            "consumers jack lose access to /pay/*: they sign in by key-auth",
+        ),
+        (
             [operation("create", "global_rules", "k", {"plugins": {"cors": {}}})],
             "cors runs for every request of the gateway (global_rules/k)",
         ),
@@ -274,6 +296,12 @@ def test_what_a_plan_does_is_said_in_words(operations: list[Any], line: str | No
 def test_what_a_guarded_route_leaves_to_an_open_one_is_opened(change: Any, opened: str) -> None:
     here = {**HERE, "routes": {**HERE["routes"], "all": {"uri": "/*", **B}}}
     assert case(here, change).impact.opened == ((opened,) if opened else ())
+
+
+def test_who_may_sign_in_as_before_among_other_ways_loses_nothing() -> None:
+    both = {"auth_plugins": [{"basic-auth": {}}, {"key-auth": {}}]}
+    change = operation("merge", "routes", "pay", {"plugins": {"key-auth": None, "multi-auth": both}})
+    assert case(HERE, change).impact.losing == ()
 
 
 def test_long_lists_are_cut_and_counted() -> None:

@@ -10,15 +10,15 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 from weakref import WeakKeyDictionary
 
+from gatechat.assistant.change.losing import MOST_LISTED, credentials_lost, locked_out
 from gatechat.assistant.change.model import JSON, Edit
 from gatechat.assistant.view.configuration import Configuration
-from gatechat.assistant.view.effective import AUTHENTICATION, Route, effective
+from gatechat.assistant.view.effective import Route, effective
 from gatechat.assistant.view.match import Router
 from gatechat.assistant.view.references import links, values_at
 from gatechat.assistant.view.request import Request
 from gatechat.assistant.view.text import counted, line, listed, ranges
 
-_MOST_LISTED: Final = 5
 _MOST_TRIED: Final = 200
 """Routes that are tried against a changed one for shadowing."""
 _WORDS_ONLY: Final = frozenset({"name", "desc", "labels"})
@@ -68,11 +68,11 @@ class Impact:
             ("are not rate limited any more", self.unlimited),
         ):
             if places:
-                yield f"{words}: {listed(places, _MOST_LISTED)}"
+                yield f"{words}: {listed(places, MOST_LISTED)}"
         for lines in (self.moved, self.changed, self.unprotected, self.shadows, self.losing, self.tls):
-            yield from lines[:_MOST_LISTED]
-            if len(lines) > _MOST_LISTED:
-                yield f"… and {len(lines) - _MOST_LISTED} more like the last"
+            yield from lines[:MOST_LISTED]
+            if len(lines) > MOST_LISTED:
+                yield f"… and {len(lines) - MOST_LISTED} more like the last"
         for shared, users in self.users.items():
             count = (
                 counted(len(users), users[0].partition("/")[0])
@@ -241,7 +241,7 @@ class _Comparison:
             unprotected=tuple(_said(run, _unprotected)),
             shadows=(*takes, *shadow_lines),
             users=MappingProxyType(dict(self._users())),
-            losing=tuple(dict.fromkeys((*self._losing(), *_locked_out(run, self._whole[1])))),
+            losing=tuple(dict.fromkeys((*self._losing(), *self._locked_out(run)))),
             everywhere=tuple(self._everywhere()),
             tls=tuple(self._tls()),
         )
@@ -362,14 +362,19 @@ class _Comparison:
                 if edit.after is None:
                     yield f"consumer {id} loses access"
                 else:
-                    yield from _credentials_lost(f"consumer {id}", edit.before, edit.after)
+                    yield from credentials_lost(f"consumer {id}", edit.before, edit.after)
             elif kind == "credentials" and edit.before is not None:
                 consumer, _, name = id.partition("/credentials/")
                 if edit.after is None:
                     kinds = ", ".join(edit.before.get("plugins") or ())
                     yield f"consumer {consumer} loses its credential {name} ({kinds})"
                 else:
-                    yield from _credentials_lost(f"consumer {consumer}", edit.before, edit.after)
+                    yield from credentials_lost(f"consumer {consumer}", edit.before, edit.after)
+
+    def _locked_out(self, run: Sequence[tuple[Route, Route]]) -> Iterator[str]:
+        for one, other in run:
+            old, new = ({it.name: it.conf for it in route.running} for route in (one, other))
+            yield from locked_out(_where(other), old, new, self._whole[1])
 
     def _everywhere(self) -> Iterator[str]:
         for edit in self._edits:
@@ -406,7 +411,7 @@ class _Comparison:
                     if str(item.value.get("group_id")) == id
                 ]
                 if members:
-                    yield f"consumers {listed(members, _MOST_LISTED)} get others (consumer_groups/{id})"
+                    yield f"consumers {listed(members, MOST_LISTED)} get others (consumer_groups/{id})"
 
     def _tls(self) -> Iterator[str]:
         for edit in self._edits:
@@ -414,11 +419,11 @@ class _Comparison:
                 continue
             old, new = _sni(edit.before), _sni(edit.after)
             if old - new:
-                yield f"{listed(sorted(old - new), _MOST_LISTED)}: TLS stops, unless another covers it"
+                yield f"{listed(sorted(old - new), MOST_LISTED)}: TLS stops, unless another covers it"
             if new - old:
-                yield f"{listed(sorted(new - old), _MOST_LISTED)}: TLS starts"
+                yield f"{listed(sorted(new - old), MOST_LISTED)}: TLS starts"
             if old & new:
-                yield f"{listed(sorted(old & new), _MOST_LISTED)}: the certificate or its settings change"
+                yield f"{listed(sorted(old & new), MOST_LISTED)}: the certificate or its settings change"
 
 
 def _only_words(edit: Edit) -> bool:
@@ -506,8 +511,8 @@ def _said(pairs: Iterable[tuple[Route, Route]], words: _Words) -> Iterator[str]:
         for what in words(one, other):
             groups.setdefault(what, []).append(other)
     for (verb, rest), routes in groups.items():
-        places = listed((_where(route) for route in routes[:_MOST_LISTED]), _MOST_LISTED)
-        more = f" and {len(routes) - _MOST_LISTED} more" if len(routes) > _MOST_LISTED else ""
+        places = listed((_where(route) for route in routes[:MOST_LISTED]), MOST_LISTED)
+        more = f" and {len(routes) - MOST_LISTED} more" if len(routes) > MOST_LISTED else ""
         yield f"{places}{more} {verb[len(routes) > 1]} {rest}"
 
 
@@ -547,53 +552,3 @@ def _unprotected(one: Route, other: Route) -> Iterator[tuple[_Verb, str]]:
 
 def _sni(value: Mapping[str, JSON] | None) -> set[str]:
     return {str(it) for it in ((value or {}).get("snis") or [(value or {}).get("sni")]) if it}
-
-
-def _credentials_lost(who: str, before: Mapping[str, JSON], after: Mapping[str, JSON]) -> Iterator[str]:
-    old, new = (side.get("plugins") or {} for side in (before, after))
-    for name in sorted(old):
-        if name not in AUTHENTICATION:
-            continue
-        if name not in new:
-            yield f"{who} loses access by {name}"
-        elif old[name] != new[name]:
-            yield f"{who}: what it signs in with by {name} until now stops working"
-
-
-def _locked_out(pairs: Iterable[tuple[Route, Route]], after: Configuration) -> Iterator[str]:
-    """Consumers whose way to sign in a route does not take any more, or whom it turns away now."""
-    for one, other in pairs:
-        old, new = ({it.name: it.conf for it in route.running} for route in (one, other))
-        ways_old, ways_new = (side.keys() & AUTHENTICATION for side in (old, new))
-        if ways_new and ways_old - ways_new:
-            lost = [
-                name
-                for name in after.all("consumers")
-                if (mine := _ways(after, name)) & ways_old and not mine & ways_new
-            ]
-            if lost:
-                ways = ", ".join(sorted(ways_old - ways_new))
-                who = f"consumers {listed(lost, _MOST_LISTED)}"
-                yield f"{who} lose access to {_where(other)}: they sign in by {ways}"
-        refused = _turned_away(new, after) - _turned_away(old, after)
-        if refused:
-            who = f"consumers {listed(sorted(refused), _MOST_LISTED)}"
-            yield f"{who} lose access to {_where(other)} (consumer-restriction)"
-
-
-def _ways(configuration: Configuration, consumer: str) -> set[str]:
-    item = configuration.get("consumers", consumer)
-    found = set((item.value.get("plugins") or {}) if item else ()) & AUTHENTICATION
-    for id, credential in configuration.all("credentials").items():
-        if id.startswith(f"{consumer}/"):
-            found |= set(credential.value.get("plugins") or ())
-    return found
-
-
-def _turned_away(plugins: Mapping[str, JSON], configuration: Configuration) -> set[str]:
-    conf = plugins.get("consumer-restriction")
-    if not isinstance(conf, Mapping) or conf.get("type", "consumer_name") != "consumer_name":
-        return set()
-    everyone = set(configuration.all("consumers"))
-    turned = everyone & set(conf.get("blacklist") or ())
-    return turned | (everyone - set(conf["whitelist"]) if conf.get("whitelist") else set())
