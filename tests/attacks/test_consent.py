@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp.types import InputRequiredResult
 
@@ -171,6 +172,24 @@ async def test_a_yes_to_one_plan_is_none_to_another(gateway: GatewayUnderTest, t
     assert is_open(gateway)
 
 
+@both_eras
+async def test_a_web_page_that_nobody_signed_in_to_gives_no_yes(
+    gateway: GatewayUnderTest, tmp_path: Path, era: str
+) -> None:
+    """Pages of this machine may call, and whatever serves them may answer a form as it likes."""
+    shop(gateway)
+    person = mcp_rig.Person([mcp_rig.YES])
+    http = httpx2.AsyncClient(headers={"origin": "http://localhost:3000"}, trust_env=False)
+    async with rig.target(gateway, tmp_path) as target, http:
+        page = streamable_http_client(f"{target.url}/mcp", http_client=http)
+        async with mcp_rig.client(page, era, person) as client:
+            plan = await rig.planned(client, rig.deletion("shop"))
+            applied = await client.call_tool("apply", {"plan": plan})
+    assert (applied.structured_content or {})["state"] == "waiting"
+    assert [it.mode for it in person.asked] == ["url"]  # sent to the plan's page, which has a door of its own
+    assert is_open(gateway)
+
+
 async def test_a_yes_to_another_assistant_is_none_to_this_one(
     gateway: GatewayUnderTest, tmp_path: Path
 ) -> None:
@@ -324,6 +343,7 @@ async def test_a_cookie_that_is_not_ours_presses_no_button(
     [
         ("token", "", 403),
         ("token", "0" * 64, 403),
+        ("token", "é" * 64, 403),
         ("token", "of another plan", 403),
         ("token", "of another visitor", 403),
         ("digest", "", 409),

@@ -105,6 +105,12 @@ def test_a_name_that_could_be_taken_for_something_else_is_refused(tokens: Tokens
         tokens.make(name, Role.VIEWER)
 
 
+@pytest.mark.parametrize("name", ["owner", "token"])
+def test_a_name_that_oauth_has_for_somebody_else_is_refused(tokens: Tokens, name: str) -> None:
+    with pytest.raises(Problem, match="would be taken for another"):
+        tokens.make(name, Role.VIEWER)
+
+
 def test_revoking_what_there_is_not_names_what_there_is(tokens: Tokens) -> None:
     with pytest.raises(Problem, match="there are: none"):
         tokens.revoke("anna")

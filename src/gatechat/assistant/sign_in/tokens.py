@@ -29,6 +29,8 @@ USED_SECONDS: Final = 3600.0
 """How exactly the time of the last use is known: writing it at each request would cost a disk flush each."""
 
 _BYTES: Final = 32
+_TAKEN: Final = frozenset({"owner", "token"})
+"""Whom programs of OAuth act for besides tokens: the owner, and whoever has the shared one."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -63,6 +65,8 @@ class Tokens:
                 400,
                 f"{name!r} is no name for a token: letters, digits, '.', '_' and '-', 64 at most",
             )
+        if name in _TAKEN:
+            raise Problem(400, f"{name!r} would be taken for another in the history: choose another name")
         token = PREFIX + secrets.token_urlsafe(_BYTES)
         now = self._now()
         row = (name, _hash(token), int(role), now, None if lasts is None else now + lasts)

@@ -141,7 +141,8 @@ class Console:
         if action is None:
             raise Problem(404, "there is no such button")
         form = await self._form(request)
-        if not secrets.compare_digest(form.get("token", ""), self._doors.form_token(cookie, id)):
+        token = self._doors.form_token(cookie, id)
+        if not secrets.compare_digest(form.get("token", "").encode(), token.encode()):
             raise Problem(403, "this form is not from this page; open the plan again")
         found = await self._changes.state(id)
         plan = found.plan if isinstance(found, Change) else found

@@ -34,7 +34,7 @@ from mcp.types import (
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
 from gatechat.assistant.change.model import Change, Plan, State
-from gatechat.assistant.faces.mcp.who import person_behind
+from gatechat.assistant.faces.mcp.who import is_page, person_behind
 from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.view.text import line
 
@@ -98,7 +98,7 @@ class Confirmation:
         plan = await self._waiting(plan_id) if modes else None
         if plan is None:
             return None
-        person = person_behind(who)
+        person = person_behind(who, page=is_page(context))
         if not self.allowed() or person.role < Role.APPROVER or plan.secrets or FORM not in modes:
             return await self._show_page(context, plan) if URL in modes else None
         if context.protocol_version in MODERN_PROTOCOL_VERSIONS:

@@ -22,8 +22,16 @@ def principal_of(context: ServerRequestContext[Any, Any]) -> Principal:
     return sign_in.principal_of(request.scope, FACE) if isinstance(request, Request) else LOCAL
 
 
-def person_behind(principal: Principal) -> Principal:
+def is_page(context: ServerRequestContext[Any, Any]) -> bool:
+    """Whether a web page sends this message: browsers say so, and pages cannot keep them from it."""
+    request = context.request
+    return isinstance(request, Request) and "origin" in request.headers
+
+
+def person_behind(principal: Principal, *, page: bool = False) -> Principal:
     """The human whom the client asks. Where no sign-in is asked for, that is the gateway's owner, at this
-    machine; anyone else has the role of their own sign-in, also with the token that all share.
+    machine; anyone else has the role of their own sign-in, also with the token that all share. ``page``: a
+    web page is the client; without a sign-in it is no owner, as a person may have opened anybody's.
     """
-    return replace(principal, person=True, role=Role.APPROVER if principal == LOCAL else principal.role)
+    owner = principal == LOCAL and not page
+    return replace(principal, person=True, role=Role.APPROVER if owner else principal.role)
