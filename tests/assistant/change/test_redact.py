@@ -293,3 +293,11 @@ def test_of_200_planted_secrets_none_is_seen() -> None:
         seen += [canary for text in [R.scrub(f'property "x" is "{canary}"', secrets)] if canary in text]
     assert planted >= 200
     assert seen == []
+
+
+def test_a_secret_is_taken_out_of_words_that_quote_it_as_json() -> None:
+    secret = 'the-"canary"\\of\nthe tests'
+    words = f"{json.dumps(['http_x_api_key', '==', secret])} does not hold"
+    assert R.scrub(words, [Secret(("vars", 0, 2), secret)]) == (
+        '["http_x_api_key", "==", "[redacted]"] does not hold'
+    )

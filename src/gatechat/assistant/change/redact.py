@@ -9,6 +9,7 @@ References (``$env://``, ``$secret://``) and bare variables (``$remote_addr``) a
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -198,8 +199,10 @@ class Redactor:
     def scrub(self, text: str, secrets: Sequence[Secret]) -> str:
         """``text``, which came from the gateway, without these secrets and without what looks like one."""
         for secret in sorted(secrets, key=lambda it: -len(str(it.value))):
-            if len(str(secret.value)) >= 4:
-                text = text.replace(str(secret.value), REDACTED)
+            plain = str(secret.value)
+            quoted = json.dumps(plain, ensure_ascii=False)[1:-1]  # as words that quote JSON have it
+            if len(plain) >= 4:
+                text = text.replace(plain, REDACTED).replace(quoted, REDACTED)
         text = _in_url(text, REDACTED)
         for form in _FORMS:
             text = form.sub(REDACTED, text)
