@@ -173,6 +173,14 @@ ROUTES = {
         ),
         ("a star inside of a segment is a rest", get("/star/anything"), "inside", ""),
         ("capitals", get("/case"), None, "letters count as they are written"),
+        (
+            "two letters have changed places",
+            get("/flies/a"),
+            None,
+            "/files/* does not take /flies/a: flies is nearly files",
+        ),
+        ("a letter too many", get("/filess/a"), None, "filess is nearly files"),
+        ("another letter", get("/miles/a"), None, "miles is nearly files"),
         ("another client", get("/lan", address="11.0.0.1"), None, "clients in 10.0.0.0/8 only"),
         ("dots and double slashes", get("/files//./x/../y"), "files", ""),
         ("encoded letters", get("/%66iles/x"), "files", ""),
@@ -188,6 +196,11 @@ def test_it_says_which_route_answers_and_why_others_do_not(
     found = explained(ROUTES, request_)
     assert (found.route, found.certain) == (route, True)
     assert in_words in " ".join(miss.why for miss in found.misses)
+
+
+@pytest.mark.parametrize("path", ["/fields/a", "/fi/a", "/files/a/", "/user/x/y"])
+def test_another_word_is_no_misspelling(path: str) -> None:
+    assert "nearly" not in " ".join(miss.why for miss in explained(ROUTES, get(path)).misses)
 
 
 @pytest.mark.parametrize(

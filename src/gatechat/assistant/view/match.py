@@ -25,6 +25,7 @@ from gatechat.assistant.view.request import Request
 ANY_HOST: Final = ""
 """The level of routes without hosts, which comes last."""
 MOST_NEAR_MISSES: Final = 5
+_SHORTEST_WORD: Final = 4
 _KEPT: Final = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"<>')
 
 
@@ -191,7 +192,8 @@ class Router:
                 answering = one
         named = {one.route for one in possible}
         misses = [Miss(id, why) for id, why in passed.items() if id not in named]
-        misses += self._strangers(request, path, named | passed.keys(), MOST_NEAR_MISSES - len(misses))
+        most = MOST_NEAR_MISSES - len(misses)
+        misses += self._strangers(request, path, named | passed.keys(), most, nothing=not possible)
         return Explanation(tuple(possible), tuple(misses[:MOST_NEAR_MISSES]), tuple(self._assumed(request)))
 
     def _path(self, request: Request) -> str:
@@ -240,8 +242,12 @@ class Router:
         """The embedded gateway knows uri_param_* while it looks for a route, APISIX does not."""
         return replace(request, parameters=_parameters(one.pattern.text, path)) if self._embedded else request
 
-    def _strangers(self, request: Request, path: str, known: set[str], most: int) -> list[Miss]:
-        """Routes that were not even asked: off, of another host, or of a path that is nearly this."""
+    def _strangers(
+        self, request: Request, path: str, known: set[str], most: int, *, nothing: bool
+    ) -> list[Miss]:
+        """Routes that were not even asked: off, of another host, or of a path that is nearly this. Where
+        ``nothing`` answers, also those of a path that may have been misspelt.
+        """
         found: list[tuple[int, str, str]] = []
         read = embedded_pattern if self._embedded else apisix_pattern
         for route in self._routes.values() if most > 0 else ():
@@ -255,6 +261,8 @@ class Router:
                     found.append((0 if ours else 1, route.id, why))
                 elif not taken and ours and route.on and (near := _near(uri, path, self._embedded)):
                     found.append((near[0], route.id, f"{uri} does not take {path}: {near[1]}"))
+                elif not taken and ours and route.on and nothing and (slip := _misspelt(uri, path)):
+                    found.append((5, route.id, f"{uri} does not take {path}: {slip[1]} is nearly {slip[0]}"))
                 else:
                     continue
                 break
@@ -348,6 +356,29 @@ def _near(uri: str, path: str, embedded: bool) -> tuple[int, str] | None:
     if "*" not in uri and path.startswith(uri.rstrip("/") + "/") and uri != "/":
         return 4, f"it takes this one path only; {uri.rstrip('/')}/* takes those below it"
     return None
+
+
+def _misspelt(uri: str, path: str) -> tuple[str, str] | None:
+    """The one segment in which a path has a slip of the pen, as the pattern and as the path has it."""
+    ours, theirs = uri.split("/"), path.split("/")
+    if ours[-1] == "*":
+        ours = ours[:-1]
+        theirs = theirs[: len(ours)] if len(theirs) > len(ours) else []
+    if len(ours) != len(theirs):
+        return None
+    wrong = [pair for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1] and pair[0][:1] != ":"]
+    return wrong[0] if len(wrong) == 1 and _slipped(*wrong[0]) else None
+
+
+def _slipped(one: str, other: str) -> bool:
+    """One letter is another, too many or missing, or two have changed places; in words, not in "v1"."""
+    if min(len(one), len(other)) < _SHORTEST_WORD or abs(len(one) - len(other)) > 1:
+        return False
+    for _ in ("what both begin with", "what both end with"):
+        same = next((at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), None)
+        cut = min(len(one), len(other)) if same is None else same
+        one, other = one[cut:][::-1], other[cut:][::-1]
+    return max(len(one), len(other)) <= 1 or (len(one) == 2 and one == other[::-1])
 
 
 _made: WeakKeyDictionary[Configuration, Router] = WeakKeyDictionary()
