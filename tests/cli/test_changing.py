@@ -139,11 +139,21 @@ def test_in_a_pipeline_what_the_policy_lets_pass_is_applied(terminal: Terminal) 
     assert terminal.piped("plan", "-f", "u.yaml", "--apply", "--detailed-exitcode").returncode == 0
 
 
-def test_in_a_pipeline_what_must_wait_waits_and_says_where(terminal: Terminal) -> None:
+@pytest.mark.parametrize(
+    ("flags", "page"),
+    [
+        ([], "http://localhost:5000/plans/"),
+        (["--port", "5500"], "http://localhost:5500/plans/"),
+        (["--port", "5500", "--public-url", "https://gate.example.com"], "https://gate.example.com/plans/"),
+    ],
+)
+def test_in_a_pipeline_what_must_wait_waits_and_says_where(
+    terminal: Terminal, flags: list[str], page: str
+) -> None:
     (terminal.folder / "r.yaml").write_text(f"routes:\n- {json.dumps({'id': 't', **ROUTE})}\n")
-    done = terminal.piped("plan", "-f", "r.yaml", "--apply")
+    done = terminal.piped("plan", "-f", "r.yaml", "--apply", *flags)
     assert done.returncode == 3
-    assert "waits for a person: http://localhost:5000/plans/" in done.stderr
+    assert f"waits for a person: {page}" in done.stderr
     assert not terminal.there()
 
 

@@ -94,6 +94,7 @@ class Gateway(AdminApi):
     gateway_url: options.GatewayUrl = None
     traffic_url: options.TrafficUrl = None
     control_url: options.ControlUrl = None
+    port: options.Port = 5000
     public_url: options.PublicUrl = None
     policy_file: options.PolicyFile = None
     timeout: options.Timeout = 30.0
@@ -108,6 +109,7 @@ class Gateway(AdminApi):
             "admin_key": admin_key,
             "traffic_url": self.traffic_url,
             "control_url": self.control_url,
+            "port": self.port,
             "public_url": self.public_url,
             "policy_file": self.policy_file,
             "timeout": self.timeout,

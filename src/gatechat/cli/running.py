@@ -199,7 +199,7 @@ def _checked(options: AssistantOptions, port: int) -> AssistantSettings:
     from gatechat.assistant.settings import AssistantSettings
 
     with _told():
-        return AssistantSettings(host=options.listens_on.host, port=port, **options.settings)
+        return AssistantSettings(**{**options.settings, "host": options.listens_on.host, "port": port})
 
 
 def _somebody_can_sign_in(settings: AssistantSettings) -> None:
