@@ -7,7 +7,13 @@ import shlex
 
 from gatechat.cli.welcome import Addresses, welcome
 
-AT = Addresses("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3", "http://127.0.0.1:4")
+AT = Addresses(
+    "http://127.0.0.1:1",
+    "http://localhost:1/mcp",
+    "http://127.0.0.1:2",
+    "http://127.0.0.1:3",
+    "http://127.0.0.1:4",
+)
 
 
 def curls(text: str) -> list[list[str]]:
@@ -36,4 +42,4 @@ def test_a_token_is_taken_from_the_environment_and_not_shown() -> None:
 
 
 def test_what_an_assistant_is_connected_to_is_named() -> None:
-    assert "  MCP         http://127.0.0.1:1/mcp " in welcome(AT, asks_token=False)
+    assert "  MCP         http://localhost:1/mcp " in welcome(AT, asks_token=False)

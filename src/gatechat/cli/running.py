@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from gatechat import ports
 from gatechat.cli import data_dir
@@ -124,10 +125,12 @@ async def up(assistant: AssistantOptions, options: GatewayOptions, demo: Port) -
             "data_dir": options.data_dir,
             "metrics_url": f"{running.metrics_url}/apisix/prometheus/metrics",
         }
-        async with _assistant(AssistantOptions(assistant.listens_on, settings)) as url:
-            at = Addresses(assistant=url, admin=running.admin_url, proxy=running.proxy_url, demo=demo_url)
+        whole = AssistantOptions(assistant.listens_on, settings)
+        async with _assistant(whole) as url:
+            public = _checked(whole, port=urlsplit(url).port or 80).url
+            at = Addresses(url, f"{public}/mcp", running.admin_url, running.proxy_url, demo_url)
             print(welcome(at, asks_token=checked.sign_in_required), flush=True)
-            _say_how_to_approve(options.data_dir, str(settings.get("public_url") or url))
+            _say_how_to_approve(options.data_dir, public)
             await forever()
 
 

@@ -12,9 +12,10 @@ from gatechat.demo.data import conference
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """URLs without a trailing slash."""
+    """URLs without a trailing slash. ``mcp`` is the public one: clients compare it with what is said there."""
 
     assistant: str
+    mcp: str
     admin: str
     proxy: str
     demo: str
@@ -33,7 +34,7 @@ def welcome(at: Addresses, *, asks_token: bool) -> str:
 gatechat {__version__} is up. Ctrl-C stops all of it.
 
   assistant   {at.assistant}   (plugin manifest: /.well-known/ai-plugin.json)
-  MCP         {at.assistant}/mcp   (for ChatGPT, Claude, Codex, Cursor)
+  MCP         {at.mcp}   (for ChatGPT, Claude, Codex, Cursor)
   Admin API   {at.admin}/apisix/admin
   traffic     {at.proxy}
   demo API    {at.demo}   (a conference; nothing is routed to it yet)

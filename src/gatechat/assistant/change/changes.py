@@ -273,7 +273,7 @@ class Changes:
                     f"with `gatechat approve {plan.id}` in a terminal. Apply it again after that."
                 )
             case State.REFUSED:
-                return f"Plan {plan.id} cannot be applied: its state says why. Plan anew."
+                return f"Plan {plan.id} cannot be applied; plan_state says why. Plan anew."
             case State.APPLYING:
                 return f"Plan {plan.id} is being applied. Apply it again to hear how it ended."
             case _:
