@@ -12,7 +12,7 @@ from gatechat.demo.data import conference
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """URLs without a trailing slash. ``mcp`` is the public one: clients compare it with what is said there."""
+    """URLs without a trailing slash. ``mcp``: the public one, with which clients compare what it says."""
 
     assistant: str
     mcp: str
