@@ -63,7 +63,8 @@ async def who_uses_a_plugin(model: Model, outside: Outside) -> None:
     await outside.route("search", "/search", service_id="limited")
     await outside.route("upload", "/upload", plugins=limit)
     await outside.route("free", "/free")
-    await outside.put("consumers/crawler", {"username": "crawler", "plugins": limit})
+    key = {"key-auth": {"key": "the-crawlers-key"}}  # before 3.11, consumers must have one
+    await outside.put("consumers/crawler", {"username": "crawler", "plugins": limit | key})
     answer = await model.ask("find", kind="routes", where={"plugin": "limit-count"})
     routes = await outside.all("routes")
     own = [path for path, value in routes.items() if "limit-count" in (value.get("plugins") or {})]

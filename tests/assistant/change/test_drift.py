@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gatechat.assistant.change.model import Change
+from gatechat.assistant.principal import Principal, Role
 from tests.assistant.change.ledger_rig import ANNA, Bench
 
 
@@ -37,6 +38,17 @@ async def test_drift_is_what_others_did_and_not_what_we_did(bench: Bench) -> Non
         assert await changes.drift(ANNA) == []
         [entry] = changes.records.ledger.entries(what=("drift",))
         assert "changed routes/changed" in json.dumps(entry.body)
+
+
+async def test_a_viewer_who_looks_takes_no_news_from_others(bench: Bench) -> None:
+    viewer = Principal("token:vi", Role.VIEWER, "mcp")
+    bench.admin.hold("routes", "r", {"uri": "/r"})
+    with bench.changes() as changes:
+        await changes.drift(ANNA)
+        bench.admin.hold("routes", "r", {"uri": "/theirs"})
+        for who in (viewer, viewer, ANNA):
+            assert [it.target.id for it in await changes.drift(who)] == ["r"]
+        assert len(changes.records.ledger.entries(what=("drift",))) == 1
 
 
 async def test_a_plan_on_what_others_changed_says_so_first(bench: Bench) -> None:

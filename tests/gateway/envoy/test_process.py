@@ -129,7 +129,6 @@ async def test_an_envoy_that_ignores_sigterm_is_killed(rig: Rig, monkeypatch: py
     assert not alive(pid)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
 async def test_envoy_ends_when_gatechat_is_killed_with_9(tmp_path: Path) -> None:
     script = Path(__file__).with_name("runs_envoy.py")
     parent = await asyncio.create_subprocess_exec(

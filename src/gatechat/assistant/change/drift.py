@@ -11,7 +11,7 @@ from gatechat.assistant.change import diff
 from gatechat.assistant.change.model import Action, Edit, Plan, Target
 from gatechat.assistant.change.resources import clean, same_resource
 from gatechat.assistant.ledger import Records
-from gatechat.assistant.principal import Principal
+from gatechat.assistant.principal import Principal, Role
 from gatechat.assistant.view.live import MAX_AGE, Live
 
 Key: TypeAlias = tuple[str, str]
@@ -76,10 +76,14 @@ class Lookout:
         self._live = live
 
     async def find(self, who: Principal) -> list[Drift]:
-        """What others changed since; from now on we have looked. Raises Problem."""
+        """What others changed since; from now on we have looked, unless it is a viewer, who leaves nothing
+        behind. Raises Problem.
+        """
         now = await self._now(max_age=0)
         seen = await asyncio.to_thread(self._records.ledger.seen)
         found = compare(seen, now)
+        if who.role < Role.EDITOR:
+            return found
         await self._look(seen, now)
         if found:
             names = [f"{it.what} {it.target.kind}/{it.target.id}" for it in found]
